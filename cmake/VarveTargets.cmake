@@ -1,0 +1,98 @@
+# Functions that declare Varve's targets. Includes are relative to the root of
+# the source tree ("dialects/Varve/Varve.h"), for generated files too.
+
+# Names a library's own include directories and flags.
+function(varve_target_settings target)
+  target_include_directories(${target} PUBLIC
+    "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/include"
+    "${CMAKE_BINARY_DIR}")
+endfunction()
+
+# varve_add_library(NAME SOURCES... [LINK libs...] [DEPENDS targets...])
+#
+# A part of the compiler: a static library on the shared MLIR and LLVM. LINK
+# names the Varve libraries that this one may use; nothing else is visible to
+# it, so the list is the dependency diagram.
+function(varve_add_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  varve_target_settings(${name})
+  target_include_directories(${name} SYSTEM PUBLIC
+    ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+  # LLVM is built without exceptions: none may pass through its frames.
+  target_compile_options(${name} PRIVATE -fno-exceptions)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+
+# varve_add_tool(NAME SOURCES... LINK libs...)
+function(varve_add_tool name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_compile_options(${name} PRIVATE -fno-exceptions)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  set_property(GLOBAL APPEND PROPERTY VARVE_TOOLS ${name})
+endfunction()
+
+# varve_add_unit_test(NAME SOURCES... LINK libs...)
+#
+# A GoogleTest program in build/test; the check targets run all of them.
+function(varve_add_unit_test name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test/Unit")
+  target_compile_definitions(${name} PRIVATE
+    VARVE_TEST_DATA="${CMAKE_SOURCE_DIR}/test/data")
+  target_link_libraries(${name} PRIVATE ${ARG_LINK}
+    GTest::gmock GTest::gtest GTest::gtest_main)
+  add_dependencies(varve-unit-tests ${name})
+  set_property(GLOBAL APPEND PROPERTY VARVE_UNIT_TESTS ${name})
+endfunction()
+
+# varve_add_fuzzer(NAME SOURCES... LINK libs...)
+#
+# A libFuzzer program in build/fuzz, built only with VARVE_BUILD_FUZZERS.
+function(varve_add_fuzzer name)
+  if(NOT VARVE_BUILD_FUZZERS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+  target_compile_options(${name} PRIVATE -fno-exceptions)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  add_dependencies(varve-fuzzers ${name})
+endfunction()
+
+# varve_add_dialect(FOLDER dialect-namespace)
+#
+# Generates everything that <FOLDER>Ops.td, <FOLDER>Attrs.td and
+# <FOLDER>Interfaces.td of the current directory declare.
+function(varve_add_dialect folder name)
+  set(LLVM_TARGET_DEFINITIONS ${folder}Ops.td)
+  mlir_tablegen(${folder}Ops.h.inc -gen-op-decls)
+  mlir_tablegen(${folder}Ops.cpp.inc -gen-op-defs)
+  mlir_tablegen(${folder}Dialect.h.inc -gen-dialect-decls -dialect=${name})
+  mlir_tablegen(${folder}Dialect.cpp.inc -gen-dialect-defs -dialect=${name})
+  set(LLVM_TARGET_DEFINITIONS ${folder}Attrs.td)
+  mlir_tablegen(${folder}Enums.h.inc -gen-enum-decls)
+  mlir_tablegen(${folder}Enums.cpp.inc -gen-enum-defs)
+  mlir_tablegen(${folder}Attrs.h.inc -gen-attrdef-decls -attrdefs-dialect=${name})
+  mlir_tablegen(${folder}Attrs.cpp.inc -gen-attrdef-defs -attrdefs-dialect=${name})
+  set(LLVM_TARGET_DEFINITIONS ${folder}Interfaces.td)
+  mlir_tablegen(${folder}Interfaces.h.inc -gen-op-interface-decls)
+  mlir_tablegen(${folder}Interfaces.cpp.inc -gen-op-interface-defs)
+  add_public_tablegen_target(${folder}IncGen)
+endfunction()
+
+# varve_add_passes(FOLDER): declarations of the passes in Passes.td.
+function(varve_add_passes folder)
+  set(LLVM_TARGET_DEFINITIONS Passes.td)
+  mlir_tablegen(Passes.h.inc -gen-pass-decls -name ${folder})
+  add_public_tablegen_target(Varve${folder}PassesIncGen)
+endfunction()
