@@ -7,8 +7,8 @@
 // spelled out instead of implied by numbers.
 //
 //===----------------------------------------------------------------------===//
-#ifndef VARVE_IMPORT_MODELCONFIG_H
-#define VARVE_IMPORT_MODELCONFIG_H
+#ifndef VARVE_MODEL_MODELCONFIG_H
+#define VARVE_MODEL_MODELCONFIG_H
 
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -142,4 +142,4 @@ struct ModelConfig {
 
 } // namespace varve
 
-#endif // VARVE_IMPORT_MODELCONFIG_H
+#endif // VARVE_MODEL_MODELCONFIG_H
