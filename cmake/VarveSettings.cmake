@@ -20,6 +20,10 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
+# TableGen takes its search path from the directory's include path.
+include_directories("${CMAKE_SOURCE_DIR}")
+include_directories(SYSTEM ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+
 # The packaged libraries were built with NDEBUG, and classes such as
 # mlir::Pass::Statistic change size with it, so every translation unit that
 # includes an MLIR header must agree. Our own checks use VARVE_ASSERT.

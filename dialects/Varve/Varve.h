@@ -1,0 +1,58 @@
+//===- Varve.h - The model dialect -----------------------------*- C++ -*-===//
+//
+// Ops, attributes and interfaces of the `varve` dialect. Their meaning is
+// written in the .td files; Rationale.md says why they are what they are.
+//
+//===----------------------------------------------------------------------===//
+#ifndef VARVE_DIALECTS_VARVE_VARVE_H
+#define VARVE_DIALECTS_VARVE_VARVE_H
+
+#include "dialects/Varve/VarveCost.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace mlir::varve {
+
+/// Executor state that `InterpretOpInterface` works on; defined by the
+/// reference interpreter.
+class InterpretFrame;
+
+/// The memory resource of all pools. Effects name the pool by its symbol.
+class PoolResource : public SideEffects::Resource::Base<PoolResource> {
+public:
+  StringRef getName() final { return "VarvePool"; }
+};
+
+/// Names of the module's attributes.
+inline constexpr StringLiteral kModelAttrName = "varve.model";
+inline constexpr StringLiteral kPrecisionAttrName = "varve.precision";
+
+} // namespace mlir::varve
+
+#include "dialects/Varve/VarveDialect.h.inc"
+#include "dialects/Varve/VarveEnums.h.inc"
+#include "dialects/Varve/VarveInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Varve/VarveAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/Varve/VarveOps.h.inc"
+
+namespace mlir::varve {
+
+/// The pool that `user` refers to as `symbol`; null when there is none.
+PoolOp lookupPool(Operation *user, FlatSymbolRefAttr symbol);
+
+} // namespace mlir::varve
+
+#endif // VARVE_DIALECTS_VARVE_VARVE_H

@@ -1,0 +1,58 @@
+//===- VarveCost.h - What an op costs in a step ----------------*- C++ -*-===//
+//
+// Plain data that `CostOpInterface` takes and returns.
+//
+//===----------------------------------------------------------------------===//
+#ifndef VARVE_DIALECTS_VARVE_VARVECOST_H
+#define VARVE_DIALECTS_VARVE_VARVECOST_H
+
+#include <cstdint>
+
+namespace mlir::varve {
+
+/// A step of `sequences` sequences that contribute the same number of tokens,
+/// each ending with `context` tokens processed in all.
+struct StepShape {
+  int64_t tokens = 1;    ///< T, all sequences together
+  int64_t sequences = 1; ///< divides `tokens`
+  int64_t context = 1;   ///< tokens of a sequence after the step
+  int64_t logitRows = 1; ///< tokens whose logits are asked for
+
+  int64_t tokensPerSequence() const { return tokens / sequences; }
+
+  /// Sum over the step's tokens of the entries visible at ratio m:
+  /// sum of (p + 1) div m over the positions p of the step.
+  int64_t visibleEntries(int64_t m) const;
+
+  /// Sum over the step's tokens of the window keys: min(p + 1, W).
+  int64_t windowKeys(int64_t W) const;
+
+  /// Entries that the step completes at ratio m, all sequences together.
+  int64_t completedEntries(int64_t m) const;
+};
+
+/// Work of one op in one step. Operations count a multiply and an add as two.
+struct OpCost {
+  // Arithmetic by the precision of the operands that are multiplied.
+  int64_t flopsF32 = 0;
+  int64_t flopsBF16 = 0;
+  int64_t flopsF8 = 0;
+  int64_t flopsF4 = 0;
+  // Bytes, each input read once and each output written once.
+  int64_t weightBytes = 0;
+  int64_t activationBytesRead = 0;
+  int64_t activationBytesWritten = 0;
+  int64_t poolBytesRead = 0;
+  int64_t poolBytesWritten = 0;
+
+  int64_t flops() const { return flopsF32 + flopsBF16 + flopsF8 + flopsF4; }
+  int64_t bytes() const {
+    return weightBytes + activationBytesRead + activationBytesWritten +
+           poolBytesRead + poolBytesWritten;
+  }
+  OpCost &operator+=(const OpCost &other);
+};
+
+} // namespace mlir::varve
+
+#endif // VARVE_DIALECTS_VARVE_VARVECOST_H
