@@ -107,8 +107,8 @@ TEST(TargetModelTest, residentBlocksMatchTheOccupancyCalculator) {
   EXPECT_EQ(get("x86-64").getResidentBlocks(32, 32, 0), 0u);
 }
 
-// A Hopper multiprocessor does 4096 dense bf16 multiply-adds, counted as two
-// operations each, in two clocks; the datasheet assumes 1.83 GHz.
+// A Hopper multiprocessor does 2048 dense bf16 multiply-adds per clock, counted
+// as two operations each; the datasheet assumes 1.83 GHz.
 TEST(TargetModelTest, devicePeaksAreConsistentWithTheSilicon) {
   const DeviceModel *h200 = get("sm_90a").findDevice("NVIDIA H200", 132);
   ASSERT_TRUE(h200);
