@@ -99,35 +99,37 @@ struct StorageConfig {
 /// Sizes carry the letters of the specification.
 struct ModelConfig {
   std::string name;
-  int64_t vocabSize = 0;         ///< V
-  int64_t hiddenSize = 0;        ///< D
-  int64_t numHeads = 0;          ///< H
-  int64_t headDim = 0;           ///< d, key and value alike
-  int64_t ropeDim = 0;           ///< r, the last r of d
-  int64_t queryRank = 0;         ///< Rq
-  int64_t outputGroups = 0;      ///< G
-  int64_t outputRank = 0;        ///< Ro, per group
-  int64_t window = 0;            ///< W, tokens, the query included
-  int64_t indexHeads = 0;        ///< Hi
-  int64_t indexHeadDim = 0;      ///< di
-  int64_t indexTopk = 0;         ///< Ktop, entries
-  int64_t numExperts = 0;        ///< E
+  int64_t vocabSize = 0;    ///< V
+  int64_t hiddenSize = 0;   ///< D
+  int64_t numHeads = 0;     ///< H
+  int64_t headDim = 0;      ///< d, key and value alike
+  int64_t ropeDim = 0;      ///< r, the last r of d
+  int64_t queryRank = 0;    ///< Rq
+  int64_t outputGroups = 0; ///< G
+  int64_t outputRank = 0;   ///< Ro, per group
+  int64_t window = 0;       ///< W, tokens, the query included
+  int64_t indexHeads = 0;   ///< Hi
+  int64_t indexHeadDim = 0; ///< di
+  int64_t indexTopk = 0;    ///< Ktop, entries
+  int64_t numExperts = 0;   ///< E
   int64_t numSharedExperts = 0;
-  int64_t activeExperts = 0;     ///< A
-  int64_t expertSize = 0;        ///< I
-  int64_t streams = 0;           ///< hc
+  int64_t activeExperts = 0; ///< A
+  int64_t expertSize = 0;    ///< I
+  int64_t streams = 0;       ///< hc
   int64_t sinkhornIterations = 0;
-  double streamEpsilon = 1e-6;   ///< added by mHC (`hc_eps`)
-  double normEpsilon = 1e-6;     ///< of every RMS norm
+  double streamEpsilon = 1e-6; ///< added by mHC (`hc_eps`)
+  double normEpsilon = 1e-6;   ///< of every RMS norm
   double routeScale = 1.0;
   bool normalizeRouteWeights = true;
   ScoringFunction scoring = ScoringFunction::SqrtSoftplus;
-  double swigluLimit = 0.0;      ///< 0: not clamped
+  double swigluLimit = 0.0; ///< 0: not clamped
   int64_t maxPositions = 0;
-  RopeConfig windowRope;         ///< layers without compression
-  RopeConfig compressRope;       ///< everything in layers with compression
-  int64_t bosTokenId = -1;       ///< -1: none
-  int64_t eosTokenId = -1;       ///< -1: none
+  RopeConfig windowRope;   ///< layers without compression
+  RopeConfig compressRope; ///< everything in layers with compression
+  int64_t bosTokenId = -1; ///< -1: none
+  int64_t eosTokenId = -1; ///< -1: none
+  /// Further tokens that end a sequence, where the file lists several.
+  llvm::SmallVector<int64_t> otherEosTokenIds;
   std::vector<LayerConfig> layers;
   DraftConfig draft;
   StorageConfig storage;
