@@ -149,6 +149,8 @@ std::string describeJson(const json::Value &value) {
 }
 
 std::string shortestDecimal(double number) {
+  if (std::fabs(number) < 1e15 && std::trunc(number) == number)
+    return formatv("{0}", static_cast<int64_t>(number));
   for (int digits = 1; digits < 17; ++digits) {
     SmallString<32> text;
     raw_svector_ostream(text) << format("%.*g", digits, number);

@@ -154,7 +154,7 @@ static Error checkRope(const RopeConfig &rope, StringRef theta,
   if (!(rope.betaFast >= rope.betaSlow && rope.betaFast <= 1e6))
     return mismatch(scaling + ".beta_fast",
                     "a number in [beta_slow (" +
-                        shortestDecimal(rope.betaSlow) + "), 1e+06]",
+                        shortestDecimal(rope.betaSlow) + "), 1000000]",
                     shortestDecimal(rope.betaFast));
   return Error::success();
 }
