@@ -50,6 +50,16 @@ if(VARVE_SANITIZE)
   endif()
 endif()
 
+if(VARVE_BUILD_FUZZERS)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "VARVE_BUILD_FUZZERS needs clang, whose libFuzzer the "
+                        "fuzzers are linked with")
+  endif()
+  # A fuzzer sees only code that reports which of its branches were taken.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(VARVE_CCACHE ccache)
 if(VARVE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${VARVE_CCACHE}")

@@ -38,8 +38,13 @@ endfunction()
 
 # varve_add_unit_test(NAME SOURCES... LINK libs...)
 #
-# A GoogleTest program in build/test; the check targets run all of them.
+# A GoogleTest program in build/test/Unit; the check targets run all of them.
+# lit finds them by the end of their names.
 function(varve_add_unit_test name)
+  if(NOT name MATCHES "-tests$")
+    message(FATAL_ERROR "${name}: expected a name that ends in '-tests', or "
+                        "the check targets would not run it")
+  endif()
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   set_target_properties(${name} PROPERTIES
