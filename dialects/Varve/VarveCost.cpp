@@ -80,9 +80,11 @@ static int64_t leadingSize(Value value, const StepShape &step) {
 static int64_t elements(Value value, const StepShape &step) {
   auto type = cast<RankedTensorType>(value.getType());
   int64_t count = leadingSize(value, step);
-  for (int64_t size : type.getShape().drop_front(std::min<int64_t>(1, type.getRank())))
+  for (int64_t size :
+       type.getShape().drop_front(std::min<int64_t>(1, type.getRank())))
     // The only other dynamic dimension is that of index scores.
-    count *= ShapedType::isDynamic(size) ? std::max<int64_t>(step.context, 1) : size;
+    count *=
+        ShapedType::isDynamic(size) ? std::max<int64_t>(step.context, 1) : size;
   return count;
 }
 
@@ -150,7 +152,9 @@ OpCost EmbedOp::getCost(const StepShape &step) {
   return cost;
 }
 
-OpCost StreamExpandOp::getCost(const StepShape &step) { return traffic(*this, step); }
+OpCost StreamExpandOp::getCost(const StepShape &step) {
+  return traffic(*this, step);
+}
 
 OpCost StreamProjectOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
@@ -177,7 +181,8 @@ OpCost StreamMixOp::getCost(const StepShape &step) {
 OpCost TakeOp::getCost(const StepShape &step) {
   OpCost cost;
   cost.activationBytesWritten = bytes(getResult(), step);
-  cost.activationBytesRead = cost.activationBytesWritten + bytes(getRows(), step);
+  cost.activationBytesRead =
+      cost.activationBytesWritten + bytes(getRows(), step);
   return cost;
 }
 
@@ -231,7 +236,8 @@ OpCost DequantizeOp::getCost(const StepShape &step) {
 OpCost AppendOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   if (PoolOp pool = lookupPool(*this, getPoolAttr()))
-    cost.poolBytesWritten = leadingSize(getRows(), step) * pool.getFormat().getRowBytes();
+    cost.poolBytesWritten =
+        leadingSize(getRows(), step) * pool.getFormat().getRowBytes();
   return cost;
 }
 
@@ -246,9 +252,9 @@ OpCost CompressOp::getCost(const StepShape &step) {
     int64_t rowBytes = pool.getFormat().getRowBytes();
     cost.poolBytesWritten = step.tokens * rowBytes;
     // Rows of the step's own tokens need not be read back.
-    int64_t before = std::max<int64_t>(
-        0, std::min(entries * rows, step.sequences * rows) -
-               std::min(step.tokens, step.sequences * rows));
+    int64_t before =
+        std::max<int64_t>(0, std::min(entries * rows, step.sequences * rows) -
+                                 std::min(step.tokens, step.sequences * rows));
     cost.poolBytesRead = before * rowBytes;
   }
   return cost;
@@ -260,7 +266,8 @@ OpCost IndexScoreOp::getCost(const StepShape &step) {
   if (!pool)
     return cost;
   auto q = cast<RankedTensorType>(getQ().getType());
-  int64_t heads = q.getDimSize(1), width = q.getDimSize(2), m = pool.getRowTokens();
+  int64_t heads = q.getDimSize(1), width = q.getDimSize(2),
+          m = pool.getRowTokens();
   int64_t pairs = step.visibleEntries(m);
   // Products as in specification 9.4, then the head's rectifier and weight.
   addFlops(cost, q.getElementType(), 2 * heads * width * pairs);
@@ -301,7 +308,8 @@ static std::pair<int64_t, int64_t> entryKeys(SparseAttentionOp op, PoolOp pool,
   int64_t keys = 0;
   int64_t first = step.context - step.tokensPerSequence() + 1;
   int64_t saturated = k * m; // from this context on every query has k entries
-  int64_t ramp = std::clamp<int64_t>(saturated - first, 0, step.tokensPerSequence());
+  int64_t ramp =
+      std::clamp<int64_t>(saturated - first, 0, step.tokensPerSequence());
   for (int64_t i = 0; i < ramp; ++i)
     keys += std::min((first + i) / m, k);
   keys = step.sequences * (keys + (step.tokensPerSequence() - ramp) * k);
@@ -318,7 +326,8 @@ OpCost SparseAttentionOp::getCost(const StepShape &step) {
     return pool ? pool.getFormat().getRowBytes() : 0;
   };
   int64_t keys = 0;
-  if (PoolOp pool = getWindowAttr() ? lookupPool(*this, getWindowAttr()) : PoolOp()) {
+  if (PoolOp pool =
+          getWindowAttr() ? lookupPool(*this, getWindowAttr()) : PoolOp()) {
     int64_t W = pool.getSize().value_or(1);
     keys += step.windowKeys(W);
     int64_t rows = step.sequences *
@@ -326,7 +335,8 @@ OpCost SparseAttentionOp::getCost(const StepShape &step) {
     cost.poolBytesRead +=
         rows * (rowBytes(getWindowAttr()) + rowBytes(getWindowValuesAttr()));
   }
-  if (PoolOp pool = getEntriesAttr() ? lookupPool(*this, getEntriesAttr()) : PoolOp()) {
+  if (PoolOp pool =
+          getEntriesAttr() ? lookupPool(*this, getEntriesAttr()) : PoolOp()) {
     auto [entries, rows] = entryKeys(*this, pool, step);
     keys += entries;
     cost.poolBytesRead +=
@@ -354,14 +364,17 @@ OpCost RouteHashOp::getCost(const StepShape &step) {
 
 OpCost ExpertsOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  ArrayRef<int64_t> weight = cast<RankedTensorType>(getWeight().getType()).getShape();
+  ArrayRef<int64_t> weight =
+      cast<RankedTensorType>(getWeight().getType()).getShape();
   int64_t A = cast<RankedTensorType>(getIds().getType()).getDimSize(1);
   int64_t rows = elements(getIds(), step); // T A
   addFlops(cost, elementType(getX()), 2 * rows * weight[1] * weight[2]);
   // Experts that at least one token chose, expected under uniform routing.
-  double untouched = std::pow(1.0 - static_cast<double>(A) / weight[0], rows / A);
-  double share = rows <= A ? std::min(1.0, static_cast<double>(rows) / weight[0])
-                           : 1.0 - untouched;
+  double untouched =
+      std::pow(1.0 - static_cast<double>(A) / weight[0], rows / A);
+  double share = rows <= A
+                     ? std::min(1.0, static_cast<double>(rows) / weight[0])
+                     : 1.0 - untouched;
   int64_t whole = cost.weightBytes;
   cost.weightBytes = std::llround(whole * share);
   return cost;

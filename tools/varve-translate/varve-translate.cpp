@@ -6,5 +6,6 @@
 
 int main(int argc, char **argv) {
   mlir::registerAllTranslations();
-  return mlir::failed(mlir::mlirTranslateMain(argc, argv, "Varve translation driver\n"));
+  return mlir::failed(
+      mlir::mlirTranslateMain(argc, argv, "Varve translation driver\n"));
 }
