@@ -8,7 +8,6 @@
 #include "lib/Model/HfConfig.h"
 #include "lib/Model/HfFields.h"
 #include "lib/Model/HfReader.h"
-#include "lib/Model/NearestName.h"
 #include "lib/Model/Validate.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -38,8 +37,8 @@ void HfReader::readIdentity() {
       fields.mismatch("architectures", "[\"DeepseekV4ForCausalLM\"]",
                       architectures->empty()
                           ? "an empty array"
-                          : "[\"" + architectures->front() + "\"" +
-                                (architectures->size() > 1 ? ", ...]" : "]"));
+                          : "an array that begins with " +
+                                quoted(architectures->front()));
   byTransformers = fields.has("layer_types") && !fields.has("compress_ratios");
   if (!fields.has("layer_types") && !fields.has("compress_ratios"))
     fields.mismatch("compress_ratios",
@@ -290,7 +289,7 @@ Expected<ModelConfig> HfReader::read() {
   if (errors)
     return errors.take();
   if (Error error = validate(config, fileName))
-    return std::move(error);
+    return error;
   return std::move(config);
 }
 

@@ -145,7 +145,7 @@ void HfReader::readLayerTypes(const std::vector<StringRef> &types) {
     const StringRef *found = find(attentionNames, type);
     if (found == std::end(attentionNames)) {
       fields.mismatch(path, "a kind of attention layer",
-                      "\"" + type + "\"" + didYouMean(type, attentionNames));
+                      quoted(type) + didYouMean(type, attentionNames));
       return;
     }
     auto kind = static_cast<AttentionKind>(found - attentionNames);
@@ -156,7 +156,7 @@ void HfReader::readLayerTypes(const std::vector<StringRef> &types) {
                         "\"" + nameOf(layer.attention) +
                             "\", as compress_ratios[" + Twine(index) +
                             "] = " + Twine(layer.ratio) + " says",
-                        "\"" + type + "\"");
+                        quoted(type));
       continue;
     }
     layer.attention = kind;
@@ -197,7 +197,7 @@ void HfReader::readRouting() {
     std::string path = formatv("mlp_layer_types[{0}]", index);
     if (!is_contained(routingNames, type))
       fields.mismatch(path, "\"moe\" or \"hash_moe\"",
-                      "\"" + type + "\"" + didYouMean(type, routingNames));
+                      quoted(type) + didYouMean(type, routingNames));
     bool hash = type == "hash_moe";
     if (hash)
       config.layers[index].routing = RoutingKind::Hash;
@@ -207,7 +207,7 @@ void HfReader::readRouting() {
                       Twine(hashByCount ? "\"hash_moe\"" : "\"moe\"") +
                           ", as num_hash_layers = " + Twine(*hashLayers) +
                           " says",
-                      "\"" + type + "\"");
+                      quoted(type));
   }
 }
 

@@ -102,12 +102,12 @@ void HfReader::readScaling(const JsonFields &in, RopeConfig &rope,
   std::optional<StringRef> type = in.string("rope_type");
   std::optional<StringRef> oldType = in.string("type");
   if (type && oldType && *type != *oldType)
-    in.mismatch("type", "\"" + *type + "\", which is rope_type");
+    in.mismatch("type", quoted(*type) + ", which is rope_type");
   StringRef typeName = type ? "rope_type" : "type";
   StringRef kind = type ? *type : oldType.value_or("default");
   if (!is_contained(types, kind)) {
     in.mismatch(typeName, "\"default\" or \"yarn\"",
-                "\"" + kind + "\"" + didYouMean(kind, types));
+                quoted(kind) + didYouMean(kind, types));
     return;
   }
   std::optional<double> attention = in.number("attention_factor");

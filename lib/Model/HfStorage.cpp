@@ -30,7 +30,7 @@ void HfReader::readStorage() {
   std::optional<StringRef> type = fields.string("dtype");
   std::optional<StringRef> oldType = fields.string("torch_dtype");
   if (type && oldType && *type != *oldType)
-    fields.mismatch("torch_dtype", "\"" + *type + "\", which is dtype");
+    fields.mismatch("torch_dtype", quoted(*type) + ", which is dtype");
   // Without the field, transformers builds and saves float32.
   WeightType dense = byTransformers ? WeightType::F32 : WeightType::BF16;
   if (type || oldType) {

@@ -131,17 +131,21 @@ Expected<json::Object> parseJsonObject(StringRef text, StringRef fileName) {
   return std::move(*object);
 }
 
+std::string quoted(StringRef text) {
+  std::string shown = "\"";
+  raw_string_ostream os(shown);
+  printEscapedString(text.take_front(40), os);
+  os << (text.size() > 40 ? "...\"" : "\"");
+  return shown;
+}
+
 std::string describeJson(const json::Value &value) {
   if (const json::Array *array = value.getAsArray())
     return formatv("an array of {0}", array->size());
   if (value.getAsObject())
     return "an object";
-  if (std::optional<StringRef> text = value.getAsString()) {
-    std::string shown;
-    raw_string_ostream os(shown);
-    printEscapedString(text->take_front(40), os);
-    return formatv("\"{0}{1}\"", shown, text->size() > 40 ? "..." : "");
-  }
+  if (std::optional<StringRef> text = value.getAsString())
+    return quoted(*text);
   if (std::optional<double> number = value.getAsNumber();
       number && !value.getAsInteger())
     return shortestDecimal(*number);
@@ -173,7 +177,8 @@ std::optional<int64_t> exactInteger(const json::Value &value) {
 
 void FirstError::report(StringRef path, const Twine &text) {
   if (message.empty())
-    message = formatv("{0}: field '{1}': {2}", fileName, path, text.str());
+    message = formatv("{0}: field '{1}': {2}", fileName, path.take_front(120),
+                      text.str());
 }
 
 Error FirstError::take() const {

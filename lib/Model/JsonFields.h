@@ -29,6 +29,9 @@ namespace varve {
 llvm::Expected<llvm::json::Object> parseJsonObject(llvm::StringRef text,
                                                    llvm::StringRef fileName);
 
+/// `text` in double quotes, escaped, cut where it is long.
+std::string quoted(llvm::StringRef text);
+
 /// A short rendering of `value` for "got": scalars in full (long strings cut),
 /// "an array of 3" and "an object" otherwise.
 std::string describeJson(const llvm::json::Value &value);

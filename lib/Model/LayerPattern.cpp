@@ -115,9 +115,9 @@ Expected<std::vector<Element>> PatternParser::parseSequence(unsigned depth) {
           (wrongCase ? ", capital as '" + Twine(upper) + "'" : Twine()));
     }
     if (Error error = parseCount(element))
-      return std::move(error);
+      return error;
     if (Error error = finish(element))
-      return std::move(error);
+      return error;
     elements.push_back(std::move(element));
     // Each element stands for a layer or for a '*', of which there is one.
     if (lengthOf(elements).fixed > limits::layers)
@@ -246,7 +246,8 @@ StringRef Shortener::shortenGroup(StringRef group) {
     return group;
   auto found = groups.find(group);
   if (found == groups.end())
-    found = groups.insert({group, "(" + shorten(group) + ")"}).first;
+    found =
+        groups.insert({group, formatv("({0})", shorten(group)).str()}).first;
   return found->second;
 }
 

@@ -97,8 +97,8 @@ TEST(HfConfigErrorsTest, otherModels) {
       {R"({"model_type": "absent"})",
        "'model_type': required, but missing: expected a string"},
       {R"({"architectures": ["LlamaForCausalLM"]})",
-       "'architectures': expected [\"DeepseekV4ForCausalLM\"], got "
-       "[\"LlamaForCausalLM\"]"},
+       "'architectures': expected [\"DeepseekV4ForCausalLM\"], got an "
+       "array that begins with \"LlamaForCausalLM\""},
       {R"({"architectures": []})",
        "'architectures': expected [\"DeepseekV4ForCausalLM\"], got an empty "
        "array"},
