@@ -2,14 +2,22 @@
 
 #include "lib/Tools/Registration.h"
 #include "dialects/Varve/Varve.h"
+#include "lib/Interpret/Interpreter.h"
+#include "lib/Pipelines/Phases.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Verify/Passes.h"
 
 void varve::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   registry.insert<mlir::varve::VarveDialect>();
+  registerInterpretModels(registry);
 }
 
-void varve::registerPasses() { mlir::registerAllPasses(); }
+void varve::registerPasses() {
+  mlir::registerAllPasses();
+  mlir::varve::registerVerifyPasses();
+  registerPhasePipelines();
+}

@@ -1,0 +1,101 @@
+//===- Checker.h - The reference data of a folder, step by step -*- C++ -*-===//
+//
+// Runs what another implementation ran and compares: whole sequences end to
+// end, each layer alone from the stored streams in front of it, and single
+// mechanisms from the stored tensor in front of them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef VARVE_CHECK_CHECKER_H
+#define VARVE_CHECK_CHECKER_H
+
+#include "lib/Check/Comparison.h"
+#include "lib/Check/ReferenceData.h"
+#include "lib/Interpret/Session.h"
+
+namespace varve {
+
+/// What the checks are held against. Positions and shares as in Statistics.
+struct CheckLimits {
+  Limits prefill, decode;
+  Limits layer;                ///< one layer from its stored input
+  Limits stored;               ///< one mechanism from its stored input
+  Limits codes;                ///< quantised pool rows from the attention input
+  Limits logits;               ///< the head from the last stored streams
+  double routerWeights = 1e-5; ///< relative
+  double sameRouting = 1.0;    ///< share of tokens
+  double sharedEntries = 1.0;  ///< share of selected entries
+};
+
+/// FP32 arithmetic: bounds on relative RMS and largest difference.
+CheckLimits plainLimits(double rms, double max);
+/// Native precision with FP32 accumulation (docs/testing.md says why these).
+CheckLimits nativeLimits();
+
+/// How the sequences of the reference are fed.
+struct Schedule {
+  /// Prompt tokens of a sequence in one step; 0: all.
+  int64_t chunk = 0;
+  /// Start a second copy of every sequence later, so that prompt chunks and
+  /// decode steps of different sequences share steps.
+  bool mixed = false;
+};
+
+class Checker {
+public:
+  /// All outlive the checker.
+  Checker(Interpreter &interpreter, const ReferenceData &reference,
+          const CheckLimits &limits)
+      : interpreter(interpreter), reference(reference), limits(limits) {}
+
+  /// Prefill and decode logits.
+  llvm::Expected<std::vector<CheckRow>> checkEndToEnd(const Schedule &schedule);
+
+  /// Every layer that the reference has the input and the output of.
+  llvm::Expected<std::vector<CheckRow>> checkLayers();
+
+  /// Every other tensor that is known.
+  llvm::Expected<std::vector<CheckRow>> checkStored();
+
+private:
+  using Rows = std::vector<CheckRow>;
+  /// Values seen by op name, and those to put in their place.
+  struct Taps {
+    llvm::StringMap<llvm::SmallVector<HostTensor, 2>> seen;
+    llvm::StringMap<HostTensor> replace;
+  };
+
+  mlir::MLIRContext &getContext() {
+    return *interpreter.getModule().getContext();
+  }
+  int64_t getNumLayers();
+  std::vector<HostTensor> promptTokens();
+  llvm::Expected<HostTensor> runLayer(int64_t layer, const HostTensor &streams,
+                                      Taps *taps);
+  llvm::Expected<HostTensor> runHead(const HostTensor &streams);
+  llvm::Expected<HostTensor> readStreams(int64_t layer);
+  llvm::Error checkLogits(const HostTensor &streams, const Limits &bounds,
+                          Rows &rows);
+
+  // StoredChecks.cpp
+  llvm::Error checkAttention(int64_t layer, Rows &rows);
+  llvm::Error checkIndexer(int64_t layer, const HostTensor &streams, Taps &taps,
+                           Rows &rows);
+  llvm::Error checkExperts(int64_t layer, Rows &rows);
+  llvm::Error compareTap(llvm::StringRef stored, const Taps &taps,
+                         llvm::StringRef op, Rows &rows, unsigned result = 0);
+  llvm::Error compareTail(llvm::StringRef stored, const HostTensor &value,
+                          Rows &rows);
+  llvm::Error comparePool(llvm::StringRef stored, llvm::StringRef pool,
+                          Rows &rows);
+  llvm::Error compareNumbers(llvm::StringRef stored, const HostTensor &actual,
+                             double share, bool ordered, Rows &rows);
+  std::optional<HostTensor> indexQueries(int64_t layer, const Taps &taps);
+
+  Interpreter &interpreter;
+  const ReferenceData &reference;
+  const CheckLimits &limits;
+};
+
+} // namespace varve
+
+#endif // VARVE_CHECK_CHECKER_H

@@ -1,0 +1,81 @@
+//===- Phases.cpp - The compiler's phases, as data ------------------------===//
+
+#include "lib/Pipelines/Phases.h"
+#include "lib/Model/NearestName.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "passes/Verify/Passes.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace ::varve;
+using ::varve::Phase;
+using ::varve::PhaseOptions;
+
+static void verifyImport(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyModelPass());
+}
+
+static const Phase phaseTable[] = {
+    {"import", "the model on tensors, weights by name, pools declared",
+     ".model.mlir",
+     /*build=*/nullptr, verifyImport},
+};
+
+namespace varve {
+
+llvm::ArrayRef<Phase> phases() { return phaseTable; }
+
+llvm::Expected<const Phase *> findPhase(llvm::StringRef name) {
+  SmallVector<StringRef> names;
+  for (const Phase &phase : phases()) {
+    if (phase.name == name)
+      return &phase;
+    names.push_back(phase.name);
+  }
+  return llvm::createStringError("expected one of the phases " +
+                                 llvm::join(names, ", ") + ", got '" + name +
+                                 "'" + didYouMean(name, names));
+}
+
+static llvm::Error runOne(ModuleOp module, const Phase &phase,
+                          const PhaseOptions &options) {
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  if (phase.build)
+    phase.build(pm, options);
+  phase.verify(pm, options);
+  if (succeeded(pm.run(module)))
+    return llvm::Error::success();
+  return llvm::createStringError("phase '" + phase.name +
+                                 "' failed; see the diagnostics above");
+}
+
+llvm::Error
+runPhases(ModuleOp module, const Phase *from, const Phase &to,
+          const PhaseOptions &options,
+          llvm::function_ref<llvm::Error(const Phase &)> afterPhase) {
+  const Phase *first = from ? from + 1 : phases().begin();
+  for (const Phase *phase = first; phase <= &to; ++phase) {
+    if (llvm::Error error = runOne(module, *phase, options))
+      return error;
+    if (llvm::Error error = afterPhase(*phase))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+void registerPhasePipelines() {
+  for (const Phase &phase : phases()) {
+    if (!phase.build)
+      continue;
+    // The table is static, so the names outlive the registration.
+    std::string argument = ("varve-" + phase.name + "-pipeline").str();
+    PassPipelineRegistration<PhaseOptions>(
+        argument, phase.description,
+        [&phase](OpPassManager &pm, const PhaseOptions &options) {
+          phase.build(pm, options);
+          phase.verify(pm, options);
+        });
+  }
+}
+
+} // namespace varve

@@ -1,0 +1,181 @@
+//===- CheckTool.cpp - varve check ----------------------------------------===//
+
+#include "lib/Check/Checker.h"
+#include "lib/Tools/ModelLoader.h"
+#include "lib/Tools/Target.h"
+#include "lib/Tools/Tool.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+
+using namespace varve;
+namespace cl = llvm::cl;
+namespace json = llvm::json;
+using llvm::createStringError;
+using llvm::Error;
+using llvm::Expected;
+
+namespace {
+
+cl::SubCommand command("check",
+                       "Compare with the reference.safetensors of a folder");
+ModelOptions modelOptions(command, toolCategory(), /*hasLayerPattern=*/false);
+TargetOption targetOption(command, toolCategory());
+cl::opt<bool>
+    layersAlone("layers",
+                cl::desc("each layer alone from its stored input, and every "
+                         "other stored tensor, instead of whole sequences"),
+                cl::sub(command), cl::cat(toolCategory()));
+cl::opt<double>
+    rmsBound("rms", cl::value_desc("x"), cl::init(-1.0),
+             cl::desc("bound on the RMS of the differences relative to the "
+                      "reference's RMS (default 1e-4 in f32, 3e-2 in bf16)"),
+             cl::sub(command), cl::cat(toolCategory()));
+cl::opt<double>
+    maxBound("max", cl::value_desc("x"), cl::init(-1.0),
+             cl::desc("bound on the largest difference (default 2e-3 in "
+                      "f32)"),
+             cl::sub(command), cl::cat(toolCategory()));
+cl::opt<unsigned> chunk("chunk", cl::value_desc("N"), cl::init(0),
+                        cl::desc("prefill in steps of N tokens a sequence"),
+                        cl::sub(command), cl::cat(toolCategory()));
+cl::opt<bool>
+    mixed("mixed",
+          cl::desc("run every sequence twice, the second time later, so that "
+                   "prefill and decode share steps"),
+          cl::sub(command), cl::cat(toolCategory()));
+cl::opt<bool> asJson("json", cl::desc("print JSON"), cl::sub(command),
+                     cl::cat(toolCategory()));
+
+} // namespace
+
+static CheckLimits chooseLimits(llvm::StringRef precision) {
+  constexpr double unbounded = std::numeric_limits<double>::infinity();
+  if (rmsBound >= 0.0 || maxBound >= 0.0)
+    return plainLimits(rmsBound >= 0.0 ? double(rmsBound) : unbounded,
+                       maxBound >= 0.0 ? double(maxBound) : unbounded);
+  if (precision == "f32")
+    return plainLimits(1e-4, 2e-3);
+  if (precision == "bf16")
+    return plainLimits(3e-2, unbounded);
+  return nativeLimits();
+}
+
+static void printText(llvm::ArrayRef<CheckRow> rows) {
+  size_t width = 10;
+  for (const CheckRow &row : rows)
+    width = std::max(width, row.what.size());
+  llvm::outs()
+      << llvm::left_justify("compared", width)
+      << "  rel. RMS       max    median      90 %      99 %     worst  "
+         "equal  argmax\n";
+  for (const CheckRow &row : rows) {
+    const Statistics &s = row.statistics;
+    llvm::outs()
+        << llvm::left_justify(row.what, width)
+        << llvm::format(" %9.2e %9.2e %9.2e %9.2e %9.2e %9.2e %5.1f%% %6.1f%%",
+                        s.relativeRms, s.maxDifference, s.median, s.p90, s.p99,
+                        s.worst, 100 * s.equalElements, 100 * s.equalArgmax)
+        << (row.passed() ? "" : "  FAILED: " + llvm::join(row.violations, "; "))
+        << '\n';
+  }
+}
+
+/// The first layer that departs from the reference, and what was left out.
+static void printSummary(llvm::ArrayRef<CheckRow> rows,
+                         const ReferenceData &reference) {
+  size_t failed = 0;
+  std::optional<int64_t> firstLayer;
+  for (const CheckRow &row : rows) {
+    failed += !row.passed();
+    if (!row.passed() && row.layer && (!firstLayer || *row.layer < *firstLayer))
+      firstLayer = row.layer;
+  }
+  if (!failed)
+    llvm::errs() << rows.size() << " comparisons, all within their limits\n";
+  else
+    llvm::errs() << failed << " of " << rows.size()
+                 << " comparisons beyond their limits"
+                 << (firstLayer ? "; the first layer that departs is layers." +
+                                      std::to_string(*firstLayer)
+                     : layersAlone ? ""
+                                   : "; --layers shows where it begins")
+                 << '\n';
+  if (layersAlone)
+    for (const std::string &name : reference.getUnread())
+      if (name != "decode_logits")
+        llvm::errs() << "note: '" << name << "' was not compared\n";
+}
+
+static void printJson(llvm::ArrayRef<CheckRow> rows, llvm::StringRef model,
+                      llvm::StringRef precision) {
+  json::Array array;
+  bool passed = true;
+  for (const CheckRow &row : rows) {
+    array.push_back(toJson(row));
+    passed &= row.passed();
+  }
+  json::Value value = json::Object{{"model", model},
+                                   {"precision", precision},
+                                   {"passed", passed},
+                                   {"rows", std::move(array)}};
+  llvm::outs() << llvm::formatv("{0:2}\n", value);
+}
+
+static Expected<std::vector<CheckRow>> compareAll(Checker &checker) {
+  if (!layersAlone)
+    return checker.checkEndToEnd({static_cast<int64_t>(chunk), mixed});
+  auto rows = checker.checkLayers();
+  if (!rows)
+    return rows;
+  auto stored = checker.checkStored();
+  if (!stored)
+    return stored;
+  llvm::append_range(*rows, *stored);
+  if (rows->empty())
+    return createStringError(
+        "'" + modelOptions.model +
+        "': the reference stores no 'hidden.0', so no layer can be "
+        "checked alone");
+  return rows;
+}
+
+static Expected<int> runCheck() {
+  if (Error error = targetOption.check())
+    return std::move(error);
+  Expected<LoadedModel> model = loadModel(modelOptions);
+  if (!model)
+    return model.takeError();
+  if (!model->config ||
+      !llvm::sys::fs::is_directory(modelOptions.model.getValue()))
+    return createStringError(
+        "'" + modelOptions.model +
+        "': expected a folder with config.json, weights and "
+        "reference.safetensors");
+  auto reference =
+      ReferenceData::open(modelOptions.model, model->config->vocabSize);
+  if (!reference)
+    return reference.takeError();
+  ToolContext context;
+  auto module = loadExecutable(*context, modelOptions, *model);
+  if (!module)
+    return module.takeError();
+  std::string precision = resolvePrecision(modelOptions, *model);
+  Interpreter interpreter(**module, *model->weights);
+  CheckLimits limits = chooseLimits(precision);
+  Checker checker(interpreter, *reference, limits);
+  Expected<std::vector<CheckRow>> rows = compareAll(checker);
+  if (!rows)
+    return rows.takeError();
+  if (asJson)
+    printJson(*rows, model->config->name, precision);
+  else
+    printText(*rows);
+  llvm::outs().flush();
+  printSummary(*rows, *reference);
+  return llvm::all_of(*rows, [](const CheckRow &row) { return row.passed(); })
+             ? kExitOk
+             : kExitUserError;
+}
+
+Command varve::checkCommand() { return {&command, runCheck}; }

@@ -1,0 +1,187 @@
+//===- ModelLoader.cpp - From MODEL on the command line to a module -------===//
+
+#include "lib/Tools/ModelLoader.h"
+#include "lib/Checkpoint/RandomWeights.h"
+#include "lib/Import/Import.h"
+#include "lib/Model/BuiltinConfigs.h"
+#include "lib/Model/HfConfig.h"
+#include "lib/Model/Overrides.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace varve;
+namespace cl = llvm::cl;
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+using llvm::createStringError;
+using llvm::Error;
+using llvm::Expected;
+using llvm::StringRef;
+
+ModelOptions::ModelOptions(cl::SubCommand &command,
+                           cl::OptionCategory &category, bool hasLayerPattern)
+    : model(cl::Positional, cl::Required, cl::value_desc("MODEL"),
+            cl::desc(
+                "a Hugging Face folder, a config.json, an .mlir file, or a "
+                "built-in configuration (deepseek-v4-flash, deepseek-v4-pro, "
+                "tiny)"),
+            cl::sub(command), cl::cat(category)),
+      overrides(
+          "set", cl::value_desc("field=value"),
+          cl::desc("override a field of the configuration (index_topk=256, "
+                   "ratio.csa=8)"),
+          cl::sub(command), cl::cat(category)),
+      precision(
+          "precision", cl::value_desc("policy"),
+          cl::desc("f32, bf16, native, or a file of rules; without it what "
+                   "suits the weights"),
+          cl::sub(command), cl::cat(category)),
+      weights("weights", cl::value_desc("DIR|random[:seed]"),
+              cl::desc("weights to run with instead of the folder's"),
+              cl::sub(command), cl::cat(category)) {
+  if (hasLayerPattern)
+    layers = std::make_unique<cl::opt<std::string>>(
+        "layers", cl::value_desc("pattern"),
+        cl::desc(
+            "replace the layers: S sliding, C compressed sparse, H heavily "
+            "compressed, as in 'SS(CH)*C'"),
+        cl::sub(command), cl::cat(category));
+}
+
+static bool isModuleFile(StringRef model) { return model.ends_with(".mlir"); }
+
+/// The configuration of a folder, a file or a built-in name.
+static Expected<ModelConfig> readConfig(StringRef model, std::string &source) {
+  if (fs::is_directory(model)) {
+    llvm::SmallString<256> file(model);
+    path::append(file, "config.json");
+    source = file.str().str();
+    return readHfConfig(source);
+  }
+  source = model.str();
+  if (fs::exists(model))
+    return readHfConfig(model);
+  if (model.contains('/') || model.ends_with(".json"))
+    return createStringError("'" + model + "': no such file or folder");
+  return loadBuiltinConfig(model);
+}
+
+/// Random weights of the model's own sizes.
+static std::unique_ptr<WeightSource> randomWeights(uint64_t seed,
+                                                   const ModelConfig &config) {
+  RandomWeightsOptions options;
+  options.seed = seed;
+  options.numExperts = config.numExperts;
+  options.scaleBlockColumns = config.storage.scaleBlockColumns;
+  options.expertScaleBlock = config.storage.expertScaleBlock;
+  return std::make_unique<RandomWeights>(options);
+}
+
+static Error openWeights(const ModelOptions &options, LoadedModel &model) {
+  WeightsOption where;
+  if (!options.weights.empty()) {
+    Expected<WeightsOption> parsed = parseWeightsOption(options.weights);
+    if (!parsed)
+      return parsed.takeError();
+    where = *parsed;
+    if (where.isRandom()) {
+      model.weights = randomWeights(where.seed, *model.config);
+      return Error::success();
+    }
+  } else if (fs::is_directory(options.model.getValue())) {
+    where.path = options.model;
+  } else {
+    return Error::success();
+  }
+  auto checkpoint = CheckpointWeights::open(where.path, *model.config);
+  if (!checkpoint)
+    return checkpoint.takeError();
+  model.checkpoint = checkpoint->get();
+  model.weights = std::move(*checkpoint);
+  return Error::success();
+}
+
+Expected<LoadedModel> varve::loadModel(const ModelOptions &options) {
+  LoadedModel model;
+  if (isModuleFile(options.model)) {
+    model.source = options.model;
+    if (!options.overrides.empty() ||
+        (options.layers && !options.layers->empty()))
+      return createStringError(
+          "'" + options.model +
+          "': --set and --layers change a configuration; an "
+          ".mlir file has none");
+    return model;
+  }
+  Expected<ModelConfig> config = readConfig(options.model, model.source);
+  if (!config)
+    return config.takeError();
+  std::optional<StringRef> layers;
+  if (options.layers && !options.layers->empty())
+    layers = options.layers->getValue();
+  std::vector<std::string> overrides(options.overrides.begin(),
+                                     options.overrides.end());
+  if (Error error = applyOverrides(*config, overrides, layers))
+    return std::move(error);
+  model.config = std::move(*config);
+  if (Error error = openWeights(options, model))
+    return std::move(error);
+  return model;
+}
+
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+varve::loadModule(mlir::MLIRContext &context, const ModelOptions &options,
+                  const LoadedModel &model) {
+  if (!model.config) {
+    auto module = mlir::parseSourceFile<mlir::ModuleOp>(model.source, &context);
+    if (!module)
+      return createStringError("'" + model.source +
+                               "' is not a valid module; see the "
+                               "diagnostics above");
+    return module;
+  }
+  if (!model.checkpoint)
+    return importModel(context, *model.config, model.source);
+  return importModel(context, *model.config, model.source,
+                     [&](StringRef name, WeightType implied) {
+                       Expected<TensorInfo> info =
+                           model.checkpoint->lookup(name);
+                       if (info)
+                         return info->type;
+                       // The checkpoint was compared with the model when it was
+                       // opened; a tensor that it lacks is reported there.
+                       llvm::consumeError(info.takeError());
+                       return implied;
+                     });
+}
+
+std::string varve::resolvePrecision(const ModelOptions &options,
+                                    const LoadedModel &model) {
+  if (!options.precision.empty())
+    return options.precision;
+  if (!model.config)
+    return "f32";
+  WeightType linear = model.config->storage.linear;
+  if (model.checkpoint)
+    if (auto info = model.checkpoint->lookup("layers.0.attn.wq_a.weight"))
+      linear = info->type;
+    else
+      llvm::consumeError(info.takeError());
+  return linear == WeightType::F8E4M3 ? "native" : "f32";
+}
+
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+varve::loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
+                      const LoadedModel &model) {
+  auto module = loadModule(context, options, model);
+  if (!module)
+    return module;
+  PhaseOptions phaseOptions;
+  phaseOptions.precision = resolvePrecision(options, model);
+  if (Error error =
+          runPhases(**module, /*from=*/nullptr, phases().back(), phaseOptions,
+                    [](const Phase &) { return Error::success(); }))
+    return std::move(error);
+  return module;
+}
