@@ -139,10 +139,23 @@ Checkpoint::open(llvm::StringRef path) {
                                            : checkpoint->openFile(path);
   if (e)
     return e;
-  for (const auto &file : checkpoint->files)
-    for (const SafetensorsTensor &tensor : file->getTensors())
-      checkpoint->tensors.push_back({file.get(), &tensor});
+  checkpoint->collectTensors();
   return checkpoint;
+}
+
+std::unique_ptr<Checkpoint>
+Checkpoint::create(llvm::StringRef path,
+                   std::vector<std::unique_ptr<SafetensorsFile>> files) {
+  std::unique_ptr<Checkpoint> checkpoint(new Checkpoint(path));
+  checkpoint->files = std::move(files);
+  checkpoint->collectTensors();
+  return checkpoint;
+}
+
+void Checkpoint::collectTensors() {
+  for (const auto &file : files)
+    for (const SafetensorsTensor &tensor : file->getTensors())
+      tensors.push_back({file.get(), &tensor});
 }
 
 uint64_t Checkpoint::getBytes() const {

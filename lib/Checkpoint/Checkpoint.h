@@ -38,6 +38,11 @@ public:
   /// 3. the only `*.safetensors` besides `reference.safetensors`.
   static llvm::Expected<std::unique_ptr<Checkpoint>> open(llvm::StringRef path);
 
+  /// A checkpoint of files that are open already.
+  static std::unique_ptr<Checkpoint>
+  create(llvm::StringRef path,
+         std::vector<std::unique_ptr<SafetensorsFile>> files);
+
   /// As given to open().
   llvm::StringRef getPath() const { return path; }
 
@@ -54,6 +59,7 @@ public:
 private:
   explicit Checkpoint(llvm::StringRef path) : path(path) {}
 
+  void collectTensors();
   llvm::Error openFolder();
   llvm::Error openFile(llvm::StringRef file);
   llvm::Error openShards(llvm::StringRef index);

@@ -167,12 +167,9 @@ CheckpointWeights::select(llvm::StringRef name) const {
     std::vector<llvm::StringRef> names(bindings.indexOfName.keys().begin(),
                                        bindings.indexOfName.keys().end());
     llvm::sort(names);
-    llvm::StringRef nearest = nearestName(name, names);
-    return makeError(checkpoint->getPath(),
-                     "the checkpoint has no tensor " + quoted(name) +
-                         (nearest.empty()
-                              ? std::string()
-                              : "; did you mean " + quoted(nearest) + "?"));
+    return makeError(checkpoint->getPath(), "the checkpoint has no tensor " +
+                                                quoted(name) +
+                                                nearestNameHint(name, names));
   }
   const WeightBinding &binding = bindings.all[it->second];
   Selection selection{&binding, binding.parts, {}, 0};

@@ -1,6 +1,8 @@
 //===- Messages.cpp - How checkpoint errors are written -------------------===//
 
 #include "lib/Checkpoint/Messages.h"
+#include "lib/Model/NearestName.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -28,29 +30,18 @@ llvm::Error makeError(llvm::StringRef place, const llvm::Twine &message) {
                                  llvm::Twine(place) + ": " + message);
 }
 
-llvm::StringRef nearestName(llvm::StringRef name,
+std::string nearestNameHint(llvm::StringRef name,
                             llvm::ArrayRef<llvm::StringRef> candidates) {
   // A comparison costs the product of the lengths.
   constexpr size_t mostCandidates = 8192;
   constexpr size_t longestName = 256;
   if (candidates.size() > mostCandidates || name.size() > longestName)
-    return {};
-  unsigned best = std::max<size_t>(2, name.size() / 4) + 1;
-  llvm::StringRef nearest;
-  for (llvm::StringRef candidate : candidates) {
-    size_t difference = candidate.size() > name.size()
-                            ? candidate.size() - name.size()
-                            : name.size() - candidate.size();
-    if (difference >= best)
-      continue;
-    // edit_distance stops once the bound is certain to be passed.
-    unsigned distance = name.edit_distance(candidate, true, best - 1);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
+    return "";
+  std::vector<llvm::StringRef> comparable(candidates);
+  llvm::erase_if(comparable, [](llvm::StringRef candidate) {
+    return candidate.size() > longestName;
+  });
+  return didYouMean(name, comparable);
 }
 
 void ProblemList::add(llvm::function_ref<std::string()> describe) {

@@ -28,9 +28,9 @@ std::string shapeString(llvm::ArrayRef<int64_t> shape);
 /// The error "`place`: `message`".
 llvm::Error makeError(llvm::StringRef place, const llvm::Twine &message);
 
-/// The candidate that is most likely meant by `name`; empty when none is
-/// close, or when there are too many to compare.
-llvm::StringRef nearestName(llvm::StringRef name,
+/// "; did you mean 'x'?" for the candidate closest to `name`; empty when none
+/// is close, or when there are too many to compare.
+std::string nearestNameHint(llvm::StringRef name,
                             llvm::ArrayRef<llvm::StringRef> candidates);
 
 /// Problems of one file or folder, of which the first ten are written out.

@@ -433,16 +433,14 @@ void Binder::checkExpertTypes(const WeightSpec &spec, WeightType type) {
 void Binder::reportMissing() {
   std::vector<llvm::StringRef> candidates;
   for (const CheckpointTensor &tensor : unknown)
-    candidates.push_back(tensor.getName());
+    if (!isDraftCopy(tensor.getName()))
+      candidates.push_back(tensor.getName());
   for (const WeightSpec *spec : missing)
     problems.add([&] {
       std::string text = "missing " + quoted(spec->name);
       if (spec->count > 1)
         text += ", " + llvm::itostr(spec->count) + " tensors";
-      llvm::StringRef nearest = nearestName(spec->name, candidates);
-      if (!nearest.empty())
-        text += "; did you mean " + quoted(nearest) + "?";
-      return text;
+      return text + nearestNameHint(spec->name, candidates);
     });
 }
 

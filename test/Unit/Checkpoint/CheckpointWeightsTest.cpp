@@ -1,6 +1,7 @@
 //===- CheckpointWeightsTest.cpp - Weights of a checkpoint by name --------===//
 
 #include "lib/Checkpoint/CheckpointWeights.h"
+#include "lib/Model/HfConfig.h"
 #include "test/Unit/Checkpoint/CheckpointTestUtils.h"
 #include "gmock/gmock.h"
 
@@ -539,43 +540,28 @@ TEST_F(CheckpointWeightsTest, VerifiesFloat32Scales) {
       errorText(weights->verifyValues("layers.0.attn.wq_b.scale"), folder), "");
 }
 
-TEST_F(CheckpointWeightsTest, OpensWhatTransformersWrote) {
-  ModelConfig config;
-  config.name = "flash-tiny";
-  config.vocabSize = 256;
-  config.hiddenSize = 128;
-  config.numHeads = 8;
-  config.headDim = 64;
-  config.queryRank = 64;
-  config.outputGroups = 2;
-  config.outputRank = 32;
-  config.indexHeads = 4;
-  config.indexHeadDim = 32;
-  config.numExperts = 8;
-  config.numSharedExperts = 1;
-  config.activeExperts = 2;
-  config.expertSize = 64;
-  config.streams = 4;
-  config.storage.dense = WeightType::F32;
-  for (auto [kind, ratio, routing] :
-       {std::tuple(AttentionKind::Sliding, 0, RoutingKind::Hash),
-        std::tuple(AttentionKind::Sliding, 0, RoutingKind::Hash),
-        std::tuple(AttentionKind::CSA, 4, RoutingKind::TopK),
-        std::tuple(AttentionKind::HCA, 32, RoutingKind::TopK),
-        std::tuple(AttentionKind::CSA, 4, RoutingKind::TopK),
-        std::tuple(AttentionKind::HCA, 32, RoutingKind::TopK)})
-    config.layers.push_back({kind, ratio, routing});
-  auto weights = CheckpointWeights::open(VARVE_TEST_DATA "/flash-tiny", config);
-  ASSERT_TRUE(static_cast<bool>(weights))
-      << llvm::toString(weights.takeError());
-  EXPECT_EQ((*weights)->lookup("layers.0.attn.kv_norm.weight")->storedName,
-            "model.layers.0.attn.norm.weight");
-  EXPECT_EQ((*weights)->lookup("layers.0.attn.wq_a.weight")->type,
-            WeightType::BF16);
-  EXPECT_EQ(llvm::toString((*weights)->verifyValues()), "");
-  auto table =
-      (*weights)->open("layers.1.ffn.gate.tid2eid", WeightType::I64, {256, 2});
-  EXPECT_TRUE(static_cast<bool>(table)) << llvm::toString(table.takeError());
+// Configurations and weights as transformers and DeepSeek's program wrote them.
+TEST_F(CheckpointWeightsTest, OpensWhatOtherProgramsWrote) {
+  for (const char *name :
+       {"flash-tiny", "csa-first", "hca-only", "one-token-prompt",
+        "sliding-only", "tied-scores", "wide-topk", "native-flash-tiny"}) {
+    std::string path = std::string(VARVE_TEST_DATA "/") + name;
+    llvm::Expected<ModelConfig> config = readHfConfig(path + "/config.json");
+    ASSERT_TRUE(static_cast<bool>(config))
+        << llvm::toString(config.takeError());
+    auto weights = CheckpointWeights::open(path, *config);
+    ASSERT_TRUE(static_cast<bool>(weights))
+        << llvm::toString(weights.takeError());
+    EXPECT_EQ(llvm::toString((*weights)->verifyValues()), "");
+    bool isNative = llvm::StringRef(name).starts_with("native");
+    auto info = (*weights)->lookup("layers.0.ffn.experts.*.w1.weight");
+    ASSERT_TRUE(static_cast<bool>(info)) << llvm::toString(info.takeError());
+    EXPECT_EQ(info->type, isNative ? WeightType::F4E2M1 : WeightType::BF16);
+    info = (*weights)->lookup("layers.0.attn.kv_norm.weight");
+    ASSERT_TRUE(static_cast<bool>(info)) << llvm::toString(info.takeError());
+    EXPECT_EQ(info->storedName, isNative ? "layers.0.attn.kv_norm.weight"
+                                         : "model.layers.0.attn.norm.weight");
+  }
 }
 
 } // namespace
