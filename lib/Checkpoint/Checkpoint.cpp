@@ -45,12 +45,12 @@ llvm::Error readWeightMap(JsonScanner &scanner, ShardIndex &index) {
     if (!shard)
       return shard.takeError();
     if (!isPlainFileName(*shard))
-      return scanner.error("tensor " + quoted(tensor) +
+      return scanner.error("tensor " + quotedName(tensor) +
                            ": expected the name of a file beside the index "
                            "but got " +
-                           quoted(*shard));
+                           quotedName(*shard));
     if (!index.shardOf.try_emplace(tensor, *shard).second)
-      return scanner.error("tensor " + quoted(tensor) + " appears twice");
+      return scanner.error("tensor " + quotedName(tensor) + " appears twice");
     index.shards[*shard].push_back(tensor);
     return llvm::Error::success();
   });
@@ -109,20 +109,21 @@ void compareShard(const ShardIndex &index, llvm::StringRef shard,
   for (llvm::StringRef tensor : listed)
     if (!file.find(tensor))
       problems.add([&] {
-        return "tensor " + quoted(tensor) + " should be in " + quoted(shard) +
-               " but is not";
+        return "tensor " + quotedName(tensor) + " should be in " +
+               quotedName(shard) + " but is not";
       });
   for (const SafetensorsTensor &tensor : file.getTensors()) {
     auto it = index.shardOf.find(tensor.name);
     if (it == index.shardOf.end())
       problems.add([&] {
-        return "tensor " + quoted(tensor.name) + " is in " + quoted(shard) +
-               " but not in the index";
+        return "tensor " + quotedName(tensor.name) + " is in " +
+               quotedName(shard) + " but not in the index";
       });
     else if (it->second != shard)
       problems.add([&] {
-        return "tensor " + quoted(tensor.name) + " is in " + quoted(shard) +
-               " but should be in " + quoted(it->second);
+        return "tensor " + quotedName(tensor.name) + " is in " +
+               quotedName(shard) + " but should be in " +
+               quotedName(it->second);
       });
   }
 }
@@ -202,7 +203,7 @@ llvm::Error Checkpoint::openFolder() {
   return makeError(path, "expected '" + indexName + "' beside the " +
                              llvm::Twine(candidates.size()) +
                              " files such as " +
-                             quoted(path::filename(candidates.front())) +
+                             quotedName(path::filename(candidates.front())) +
                              ", to say which of them make up the checkpoint");
 }
 
@@ -216,7 +217,7 @@ llvm::Error Checkpoint::openShards(llvm::StringRef indexFile) {
     path::append(file, shard);
     if (!fs::exists(file)) {
       missing.add([&, shard = shard, count = tensors.size()] {
-        return quoted(shard) + ", for " + llvm::utostr(count) + " tensors";
+        return quotedName(shard) + ", for " + llvm::utostr(count) + " tensors";
       });
       continue;
     }

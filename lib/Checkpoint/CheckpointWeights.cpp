@@ -93,7 +93,7 @@ llvm::Error checkRoutingTable(const MappedTensor &table, int64_t numExperts,
     std::string problem = checkRoutingRow(row, numExperts);
     if (!problem.empty())
       return makeError(tensor.file->getPath(),
-                       "tensor " + quoted(tensor.getName()) + ": token " +
+                       "tensor " + quotedName(tensor.getName()) + ": token " +
                            llvm::Twine(token) + " is routed to " + problem);
   }
   return llvm::Error::success();
@@ -111,10 +111,10 @@ llvm::Error checkFloats(const WeightBinding &binding,
     return llvm::Error::success();
   int64_t columns = binding.shape.back();
   return makeError(part.tensor.file->getPath(),
-                   "tensor " + quoted(part.tensor.getName()) + " (" +
-                       quoted(binding.isStacked()
-                                  ? expertName(binding.name, expert)
-                                  : binding.name) +
+                   "tensor " + quotedName(part.tensor.getName()) + " (" +
+                       quotedName(binding.isStacked()
+                                      ? expertName(binding.name, expert)
+                                      : binding.name) +
                        ") has " + whatIsBad(binding.type, isScale) +
                        " in row " + llvm::Twine(bad / columns) + ", column " +
                        llvm::Twine(bad % columns));
@@ -168,14 +168,14 @@ CheckpointWeights::select(llvm::StringRef name) const {
                                        bindings.indexOfName.keys().end());
     llvm::sort(names);
     return makeError(checkpoint->getPath(), "the checkpoint has no tensor " +
-                                                quoted(name) +
+                                                quotedName(name) +
                                                 nearestNameHint(name, names));
   }
   const WeightBinding &binding = bindings.all[it->second];
   Selection selection{&binding, binding.parts, {}, 0};
   if (parsed->expert >= static_cast<int64_t>(binding.parts.size()))
     return makeError(checkpoint->getPath(),
-                     "the checkpoint has no tensor " + quoted(name) +
+                     "the checkpoint has no tensor " + quotedName(name) +
                          ": the model has " +
                          llvm::Twine(binding.parts.size()) + " experts");
   if (parsed->expert >= 0) {
@@ -216,7 +216,7 @@ CheckpointWeights::open(llvm::StringRef name, WeightType type,
   const CheckpointTensor &tensor = selection->parts.front().tensor;
   if (type != binding.type || shape != llvm::ArrayRef(selection->shape))
     return makeError(tensor.file->getPath(),
-                     "tensor " + quoted(name) + " is " +
+                     "tensor " + quotedName(name) + " is " +
                          typed(binding.type, selection->shape) +
                          " in the checkpoint but the module declares " +
                          typed(type, shape));

@@ -8,7 +8,7 @@
 
 namespace varve {
 
-std::string quoted(llvm::StringRef text) {
+std::string quotedName(llvm::StringRef text) {
   constexpr size_t limit = 200;
   std::string result = "'";
   llvm::raw_string_ostream os(result);
@@ -39,7 +39,8 @@ std::string nearestNameHint(llvm::StringRef name,
     return "";
   std::vector<llvm::StringRef> comparable(candidates);
   llvm::erase_if(comparable, [](llvm::StringRef candidate) {
-    return candidate.size() > longestName;
+    return candidate.size() > longestName ||
+           !llvm::all_of(candidate, llvm::isPrint);
   });
   return didYouMean(name, comparable);
 }

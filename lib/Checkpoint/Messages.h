@@ -20,7 +20,7 @@
 namespace varve {
 
 /// `text` in single quotes, unprintable bytes escaped, cut after 200 bytes.
-std::string quoted(llvm::StringRef text);
+std::string quotedName(llvm::StringRef text);
 
 /// "[2, 3]".
 std::string shapeString(llvm::ArrayRef<int64_t> shape);
@@ -29,7 +29,8 @@ std::string shapeString(llvm::ArrayRef<int64_t> shape);
 llvm::Error makeError(llvm::StringRef place, const llvm::Twine &message);
 
 /// "; did you mean 'x'?" for the candidate closest to `name`; empty when none
-/// is close, or when there are too many to compare.
+/// is close, or when there are too many to compare. Candidates with unprintable
+/// bytes are not offered.
 std::string nearestNameHint(llvm::StringRef name,
                             llvm::ArrayRef<llvm::StringRef> candidates);
 

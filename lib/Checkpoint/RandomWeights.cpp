@@ -253,7 +253,7 @@ private:
 llvm::Error checkShape(llvm::StringRef name, WeightType type,
                        llvm::ArrayRef<int64_t> shape) {
   auto fail = [&](const llvm::Twine &message) {
-    return makeError("random weights", "tensor " + quoted(name) + " " +
+    return makeError("random weights", "tensor " + quotedName(name) + " " +
                                            stringifyWeightType(type) + " " +
                                            shapeString(shape) + ": " + message);
   };
@@ -290,7 +290,7 @@ RandomWeights::open(llvm::StringRef name, WeightType type,
     // Choices are made with 32-bit numbers.
     if (options.numExperts < shape.back() || options.numExperts > INT32_MAX)
       return makeError("random weights",
-                       "tensor " + quoted(name) + " sends a token to " +
+                       "tensor " + quotedName(name) + " sends a token to " +
                            llvm::Twine(shape.back()) +
                            " experts but the number of experts is given as " +
                            llvm::Twine(options.numExperts));
@@ -325,7 +325,7 @@ llvm::Expected<WeightsOption> parseWeightsOption(llvm::StringRef text) {
     return llvm::createStringError(
         "expected a seed from 0 to 18446744073709551615 after 'random:' but "
         "got " +
-        quoted(seed));
+        quotedName(seed));
   return option;
 }
 

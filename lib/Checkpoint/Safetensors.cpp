@@ -48,9 +48,9 @@ struct EntryReader {
                      .Case("data_offsets", &hasOffsets)
                      .Default(nullptr);
     if (!seen)
-      return scanner.error("unknown member " + quoted(key));
+      return scanner.error("unknown member " + quotedName(key));
     if (std::exchange(*seen, true))
-      return scanner.error("member " + quoted(key) + " appears twice");
+      return scanner.error("member " + quotedName(key) + " appears twice");
     if (seen == &hasType)
       return readType();
     return seen == &hasShape ? readShape() : readOffsets();
@@ -62,7 +62,7 @@ struct EntryReader {
       return name.takeError();
     std::optional<SafetensorsType> type = parseSafetensorsType(*name);
     if (!type)
-      return scanner.error("unknown dtype " + quoted(*name));
+      return scanner.error("unknown dtype " + quotedName(*name));
     tensor.type = *type;
     return llvm::Error::success();
   }
@@ -202,7 +202,7 @@ llvm::Error SafetensorsFile::readEntries(llvm::StringRef header) {
       return scanner.readObject(readMetadata);
     }
     if (!indexOfName.try_emplace(name, tensors.size()).second)
-      return scanner.error("tensor " + quoted(name) + " appears twice");
+      return scanner.error("tensor " + quotedName(name) + " appears twice");
     SafetensorsTensor &tensor = tensors.emplace_back();
     tensor.name = name;
     EntryReader entry{scanner, tensor};
@@ -211,7 +211,7 @@ llvm::Error SafetensorsFile::readEntries(llvm::StringRef header) {
     if (!e)
       e = entry.checkComplete();
     if (e)
-      return llvm::createStringError("tensor " + quoted(name) + ": " +
+      return llvm::createStringError("tensor " + quotedName(name) + ": " +
                                      llvm::toString(std::move(e)));
     return llvm::Error::success();
   };
@@ -223,7 +223,7 @@ llvm::Error SafetensorsFile::readEntries(llvm::StringRef header) {
 /// Offsets in range and in order, and as far apart as type and shape say.
 llvm::Error SafetensorsFile::checkSize(const SafetensorsTensor &tensor) const {
   auto fail = [&](const llvm::Twine &message) {
-    return error("tensor " + quoted(tensor.name) + ": " + message);
+    return error("tensor " + quotedName(tensor.name) + ": " + message);
   };
   if (tensor.begin > tensor.end)
     return fail("expected data_offsets in order but got [" +
@@ -269,16 +269,16 @@ llvm::Error SafetensorsFile::checkCoverage() const {
   const SafetensorsTensor *previous = nullptr;
   for (const SafetensorsTensor *tensor : order) {
     if (tensor->begin < end)
-      return error("tensor " + quoted(tensor->name) + " at bytes [" +
+      return error("tensor " + quotedName(tensor->name) + " at bytes [" +
                    llvm::Twine(tensor->begin) + ", " +
                    llvm::Twine(tensor->end) + ") of the data overlaps " +
-                   quoted(previous->name) + " at [" +
+                   quotedName(previous->name) + " at [" +
                    llvm::Twine(previous->begin) + ", " +
                    llvm::Twine(previous->end) + ")");
     if (tensor->begin > end)
       return error("no tensor covers bytes [" + llvm::Twine(end) + ", " +
                    llvm::Twine(tensor->begin) + ") of the data, before " +
-                   quoted(tensor->name));
+                   quotedName(tensor->name));
     end = tensor->end;
     previous = tensor;
   }

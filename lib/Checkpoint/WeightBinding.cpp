@@ -34,7 +34,8 @@ struct Piece {
 };
 
 std::string describe(const CheckpointTensor &tensor) {
-  return (quoted(tensor.getName()) + " in " + quoted(tensor.file->getPath()));
+  return (quotedName(tensor.getName()) + " in " +
+          quotedName(tensor.file->getPath()));
 }
 
 std::string typed(SafetensorsType type, llvm::ArrayRef<int64_t> shape) {
@@ -246,7 +247,7 @@ bool Binder::bindGroup(Group &group, const WeightSpec &spec,
         return "expected the experts of a layer to have one type but " +
                describe(piece.tensor) + " is " +
                stringifySafetensorsType(piece.tensor.info->type).str() +
-               " and " + quoted(pieces.front().tensor.getName()) + " is " +
+               " and " + quotedName(pieces.front().tensor.getName()) + " is " +
                stringifySafetensorsType(pieces.front().tensor.info->type).str();
       });
       return false;
@@ -273,7 +274,7 @@ void Binder::bindScale(const WeightSpec &weight, WeightType type) {
   }
   if (!group) {
     problems.add([&] {
-      return "missing " + quoted(name) + ": " +
+      return "missing " + quotedName(name) + ": " +
              describe(result.all.back().parts.front().tensor) + " is " +
              (type == WeightType::F4E2M1 ? "FP4" : "FP8") +
              " and needs a scale";
@@ -314,7 +315,7 @@ bool Binder::findPieces(Group &group, const WeightSpec &spec,
           group.members[&member == &group.members.front() ? 1 : 0];
       problems.add([&] {
         return describe(member.tensor) + " and " + describe(other.tensor) +
-               " both hold " + quoted(spec.name);
+               " both hold " + quotedName(spec.name);
       });
       return false;
     }
@@ -345,8 +346,9 @@ bool Binder::findPieces(Group &group, const WeightSpec &spec,
   }
   for (const auto &[i, piece] : llvm::enumerate(pieces))
     if (!piece.tensor.file) {
-      problems.add(
-          [&, i = i] { return "missing " + quoted(expertName(spec.name, i)); });
+      problems.add([&, i = i] {
+        return "missing " + quotedName(expertName(spec.name, i));
+      });
       good = false;
     }
   return good;
@@ -424,8 +426,8 @@ void Binder::checkExpertTypes(const WeightSpec &spec, WeightType type) {
     return;
   problems.add([&] {
     return "expected the experts of a layer to have one type but " +
-           quoted(spec.name) + " is " + stringifyWeightType(type).str() +
-           " and " + quoted(it->second.first) + " is " +
+           quotedName(spec.name) + " is " + stringifyWeightType(type).str() +
+           " and " + quotedName(it->second.first) + " is " +
            stringifyWeightType(it->second.second).str();
   });
 }
@@ -437,7 +439,7 @@ void Binder::reportMissing() {
       candidates.push_back(tensor.getName());
   for (const WeightSpec *spec : missing)
     problems.add([&] {
-      std::string text = "missing " + quoted(spec->name);
+      std::string text = "missing " + quotedName(spec->name);
       if (spec->count > 1)
         text += ", " + llvm::itostr(spec->count) + " tensors";
       return text + nearestNameHint(spec->name, candidates);
@@ -462,7 +464,7 @@ void Binder::reportSurplus() {
                            " is not part of the configured model";
         if (group.members.size() > 1)
           text += ", nor are " + llvm::utostr(group.members.size() - 1) +
-                  " other experts' tensors " + quoted(group.pattern);
+                  " other experts' tensors " + quotedName(group.pattern);
         return text;
       });
 }

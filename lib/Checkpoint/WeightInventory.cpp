@@ -400,7 +400,7 @@ WeightInventory::create(const ModelConfig &config) {
       size = size ? llvm::checkedMul(*size, extent) : std::nullopt;
     if (!size || *size > mostBytes || (bytes += *size) > mostBytes)
       return makeError(config.name.empty() ? "model" : config.name,
-                       "the sizes are absurd: up to " + quoted(spec.name) +
+                       "the sizes are absurd: up to " + quotedName(spec.name) +
                            " the weights take more than 2^50 bytes");
     inventory.indexOfName[spec.name] = i;
   }
