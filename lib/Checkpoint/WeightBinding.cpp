@@ -111,6 +111,14 @@ bool isDraftName(llvm::StringRef name) {
   return name.starts_with("mtp.");
 }
 
+/// The layer that a tensor of the backbone belongs to; -1 for others.
+int64_t layerOf(llvm::StringRef pattern) {
+  int64_t layer;
+  if (!pattern.consume_front("layers.") || pattern.consumeInteger(10, layer))
+    return -1;
+  return layer;
+}
+
 class Binder {
 public:
   Binder(const Checkpoint &checkpoint, const WeightInventory &inventory,
@@ -133,6 +141,7 @@ private:
   bool checkPiece(const Piece &piece, const WeightSpec &spec, WeightType scaled,
                   WeightType &type);
   void checkExpertTypes(const WeightSpec &spec, WeightType type);
+  void compareLayers();
   void reportMissing();
   void reportSurplus();
 
@@ -144,6 +153,9 @@ private:
   /// Names that no scheme explains.
   std::vector<CheckpointTensor> unknown;
   std::vector<const WeightSpec *> missing;
+  /// Layers of the model and of the checkpoint.
+  int64_t modelLayers = 0;
+  int64_t storedLayers = 0;
   /// By prefix of a layer: the first of its expert tensors.
   llvm::StringMap<std::pair<std::string, WeightType>> expertTypes;
   ProblemList problems;
@@ -194,6 +206,7 @@ llvm::Expected<WeightBindings> Binder::run() {
       bindSpec(spec);
   }
   ProblemList mismatches = std::exchange(problems, ProblemList());
+  compareLayers();
   reportMissing();
   problems.append(std::move(mismatches));
   reportSurplus();
@@ -432,18 +445,34 @@ void Binder::checkExpertTypes(const WeightSpec &spec, WeightType type) {
   });
 }
 
+/// A wrong number of layers is one problem, not one a tensor.
+void Binder::compareLayers() {
+  for (const WeightSpec &spec : inventory.getSpecs())
+    modelLayers = std::max(modelLayers, layerOf(spec.name) + 1);
+  for (const Group &group : groups)
+    storedLayers = std::max(storedLayers, layerOf(group.pattern) + 1);
+  if (storedLayers && storedLayers != modelLayers)
+    problems.add([&] {
+      return "the checkpoint has " + llvm::itostr(storedLayers) +
+             " layers but the model has " + llvm::itostr(modelLayers);
+    });
+}
+
 void Binder::reportMissing() {
   std::vector<llvm::StringRef> candidates;
   for (const CheckpointTensor &tensor : unknown)
     if (!isDraftCopy(tensor.getName()))
       candidates.push_back(tensor.getName());
-  for (const WeightSpec *spec : missing)
+  for (const WeightSpec *spec : missing) {
+    if (storedLayers && layerOf(spec->name) >= storedLayers)
+      continue;
     problems.add([&] {
       std::string text = "missing " + quotedName(spec->name);
       if (spec->count > 1)
         text += ", " + llvm::itostr(spec->count) + " tensors";
       return text + nearestNameHint(spec->name, candidates);
     });
+  }
 }
 
 void Binder::reportSurplus() {
@@ -458,7 +487,8 @@ void Binder::reportSurplus() {
         return describe(tensor) + " has a name that Varve does not know";
       });
   for (const Group &group : groups)
-    if (!group.used && !ignored(group.pattern))
+    if (!group.used && !ignored(group.pattern) &&
+        layerOf(group.pattern) < modelLayers)
       problems.add([&] {
         std::string text = describe(group.members.front().tensor) +
                            " is not part of the configured model";

@@ -265,24 +265,58 @@ TEST_F(CheckpointWeightsTest, ListsMissingTensorsWithNearestNames) {
 
 TEST_F(CheckpointWeightsTest, ListsSurplusTensors) {
   StoredTensors tensors = storedTensors(smallConfig());
-  tensors["layers.3.attn_norm.weight"] = {"BF16", {8}, std::string(16, '\0')};
-  tensors["layers.0.ffn.experts.3.w1.weight"] =
-      tensors["layers.0.ffn.experts.2.w1.weight"];
-  for (int expert = 0; expert < 3; ++expert)
-    tensors["layers.3.ffn.experts." + std::to_string(expert) + ".w1.weight"] =
+  // Layer 0 routes by hash and has no compressor.
+  tensors["layers.0.ffn.gate.bias"] = {"F32", {3}, std::string(12, '\0')};
+  tensors["layers.0.attn.compressor.norm.weight"] = tensors["norm.weight"];
+  for (int expert = 3; expert < 5; ++expert)
+    tensors["layers.0.ffn.experts." + std::to_string(expert) + ".w1.weight"] =
         tensors["layers.0.ffn.experts.2.w1.weight"];
   tensors["layers.0.ffn.experts.*.w1.weight"] =
       tensors["layers.0.ffn.experts.2.w1.weight"];
   EXPECT_EQ(problemsOf(tensors, smallConfig()),
             "'layers.0.ffn.experts.3.w1.weight' in 'model.safetensors' belongs "
             "to expert 3 but the model has 3 experts\n"
+            "  'layers.0.ffn.experts.4.w1.weight' in 'model.safetensors' "
+            "belongs to expert 4 but the model has 3 experts\n"
             "  'layers.0.ffn.experts.*.w1.weight' in 'model.safetensors' has a "
             "name that Varve does not know\n"
-            "  'layers.3.attn_norm.weight' in 'model.safetensors' is not part "
-            "of the configured model\n"
-            "  'layers.3.ffn.experts.0.w1.weight' in 'model.safetensors' is "
-            "not part of the configured model, nor are 2 other experts' "
-            "tensors 'layers.3.ffn.experts.*.w1.weight'");
+            "  'layers.0.attn.compressor.norm.weight' in 'model.safetensors' "
+            "is not part of the configured model\n"
+            "  'layers.0.ffn.gate.bias' in 'model.safetensors' is not part of "
+            "the configured model");
+}
+
+TEST_F(CheckpointWeightsTest, ListsScalesOfUnscaledExpertsOnce) {
+  StoredTensors tensors = storedTensors(smallConfig());
+  for (int expert = 0; expert < 3; ++expert)
+    tensors["layers.0.ffn.experts." + std::to_string(expert) + ".w1.scale"] = {
+        "F8_E8M0", {4, 1}, std::string(4, '\0')};
+  EXPECT_EQ(problemsOf(tensors, smallConfig()),
+            "'layers.0.ffn.experts.0.w1.scale' in 'model.safetensors' is the "
+            "scale of a weight that is bf16 and needs none");
+}
+
+TEST_F(CheckpointWeightsTest, CountsLayers) {
+  ModelConfig longer = smallConfig();
+  longer.layers.push_back(longer.layers.back());
+  longer.layers.push_back(longer.layers.back());
+  EXPECT_EQ(problemsOf(storedTensors(longer), smallConfig()),
+            "the checkpoint has 5 layers but the model has 3");
+  EXPECT_EQ(problemsOf(storedTensors(smallConfig()), longer),
+            "the checkpoint has 3 layers but the model has 5");
+}
+
+TEST_F(CheckpointWeightsTest, ListsSurplusDraftBlocksByKind) {
+  ModelConfig one = smallConfig();
+  one.draft.mtpLayers = 1;
+  StoredTensors tensors = storedTensors(one);
+  for (int expert = 0; expert < 3; ++expert)
+    tensors["mtp.1.ffn.experts." + std::to_string(expert) + ".w1.weight"] =
+        tensors["layers.0.ffn.experts.2.w1.weight"];
+  EXPECT_EQ(problemsOf(tensors, one),
+            "'mtp.1.ffn.experts.0.w1.weight' in 'model.safetensors' is not "
+            "part of the configured model, nor are 2 other experts' tensors "
+            "'mtp.1.ffn.experts.*.w1.weight'");
 }
 
 TEST_F(CheckpointWeightsTest, RefusesTheSameTensorTwice) {
