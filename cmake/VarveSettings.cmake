@@ -36,7 +36,11 @@ add_compile_options(
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   add_compile_options(-fcolor-diagnostics)
 else()
-  add_compile_options(-fdiagnostics-color=always -Wno-dangling-reference)
+  # gcc 12 warns of code in its own headers, of moves that older compilers need,
+  # and of variables that a loop always sets.
+  add_compile_options(-fdiagnostics-color=always -Wno-dangling-reference
+                      -Wno-redundant-move -Wno-maybe-uninitialized
+                      -Wno-restrict)
 endif()
 
 if(VARVE_SANITIZE)
