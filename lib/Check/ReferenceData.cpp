@@ -37,7 +37,7 @@ static bool fits(llvm::ArrayRef<int64_t> actual,
 
 /// Decodes `data` to `tensor`; false for a type that holds no numbers that a
 /// reference uses.
-static bool decode(SafetensorsType type, llvm::ArrayRef<uint8_t> data,
+static bool decodeElements(SafetensorsType type, llvm::ArrayRef<uint8_t> data,
                    ReferenceTensor &tensor) {
   auto forEach = [&](size_t bytes, auto &&store) {
     for (size_t i = 0; i < data.size(); i += bytes)
@@ -86,7 +86,7 @@ ReferenceData::read(StringRef name, llvm::ArrayRef<int64_t> shape) const {
             .str());
   ReferenceTensor tensor;
   tensor.shape.assign(info->shape.begin(), info->shape.end());
-  if (!decode(info->type, file->getData(*info), tensor))
+  if (!decodeElements(info->type, file->getData(*info), tensor))
     return createStringError(
         llvm::formatv(
             "'{0}': tensor '{1}': expected F32, BF16, F16, I64 or I32, got {2}",

@@ -206,7 +206,7 @@ public:
       indices = frame.get(op.getIndices());
   }
 
-  KeyList gather(int64_t t, int64_t position, int32_t slot) const {
+  KeyList gather(int64_t t, int64_t position, int32_t slot) {
     KeyList list;
     if (op.getWindow())
       for (int64_t p : reference::windowPositions(position, window))

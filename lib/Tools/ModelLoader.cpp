@@ -163,11 +163,12 @@ std::string varve::resolvePrecision(const ModelOptions &options,
   if (!model.config)
     return "f32";
   WeightType linear = model.config->storage.linear;
-  if (model.checkpoint)
+  if (model.checkpoint) {
     if (auto info = model.checkpoint->lookup("layers.0.attn.wq_a.weight"))
       linear = info->type;
     else
       llvm::consumeError(info.takeError());
+  }
   return linear == WeightType::F8E4M3 ? "native" : "f32";
 }
 

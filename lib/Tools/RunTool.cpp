@@ -7,6 +7,8 @@
 #include "lib/Tools/Target.h"
 #include "lib/Tools/Tool.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Parallel.h"
 #include <chrono>
 
 using namespace varve;

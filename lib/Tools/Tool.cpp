@@ -2,6 +2,7 @@
 
 #include "lib/Tools/Tool.h"
 #include "lib/Tools/Registration.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/FileOutputBuffer.h"
