@@ -147,16 +147,39 @@ llvm::Expected<uint64_t> JsonScanner::readUnsigned(uint64_t max) {
   return value;
 }
 
-/// null, true, false or a number; the value itself does not matter, so its
-/// spelling is checked only as far as needed to find its end.
+namespace {
+
+/// Removes one or more digits; false if there are none.
+bool consumeDigits(llvm::StringRef &text) {
+  size_t count = text.take_while(llvm::isDigit).size();
+  text = text.drop_front(count);
+  return count != 0;
+}
+
+/// A number as RFC 8259 spells it. (llvm::json also takes ".5" and "+5".)
+bool isNumber(llvm::StringRef word) {
+  word.consume_front("-");
+  if (!word.consume_front("0") && !consumeDigits(word))
+    return false;
+  if (word.consume_front(".") && !consumeDigits(word))
+    return false;
+  if (word.consume_front_insensitive("e")) {
+    if (!word.consume_front("+"))
+      word.consume_front("-");
+    if (!consumeDigits(word))
+      return false;
+  }
+  return word.empty();
+}
+
+} // namespace
+
+/// null, true, false or a number.
 llvm::Error JsonScanner::skipScalar() {
-  size_t length = text.substr(position).find_first_not_of(
-      "abcdefghijklmnopqrstuvwxyzE0123456789+-.");
-  llvm::StringRef word = text.substr(position, length);
-  double number;
-  if (word != "null" && word != "true" && word != "false" &&
-      (word.empty() || !llvm::is_contained("-0123456789", word.front()) ||
-       word.getAsDouble(number)))
+  llvm::StringRef word = text.substr(position).take_while([](char c) {
+    return llvm::isAlnum(c) || c == '+' || c == '-' || c == '.';
+  });
+  if (word != "null" && word != "true" && word != "false" && !isNumber(word))
     return error("expected a value");
   position += word.size();
   return llvm::Error::success();

@@ -20,10 +20,12 @@ constexpr llvm::StringLiteral indexName = "model.safetensors.index.json";
 class CheckpointTest : public testing::Test {
 protected:
   void writeIndex(llvm::StringRef map) {
-    folder.write(indexName, ("{\"metadata\":{\"total_size\":[{}, -1e3, null]},"
-                             "\"weight_map\":" +
-                             map + "}")
-                                .str());
+    folder.write(
+        indexName,
+        ("{\"metadata\":{\"total_size\":[{}, -1e3, 0.5E-07, 10, null]},"
+         "\"weight_map\":" +
+         map + "}")
+            .str());
   }
 
   std::string errorOf() {
@@ -133,12 +135,12 @@ TEST_F(CheckpointTest, RefusesShardsOutsideTheFolder) {
 TEST_F(CheckpointTest, RefusesBrokenIndices) {
   writeIndex(R"({"a":"s1","a":"s1"})");
   EXPECT_EQ(errorOf(), "model.safetensors.index.json: tensor 'a' appears "
-                       "twice at byte 75");
+                       "twice at byte 88");
   writeIndex("[]");
-  EXPECT_EQ(errorOf(), "model.safetensors.index.json: expected '{' at byte 57");
+  EXPECT_EQ(errorOf(), "model.safetensors.index.json: expected '{' at byte 70");
   writeIndex("{\"a\":1}");
   EXPECT_EQ(errorOf(),
-            "model.safetensors.index.json: expected a string at byte 62");
+            "model.safetensors.index.json: expected a string at byte 75");
   folder.write(indexName, "{}");
   EXPECT_EQ(errorOf(),
             "model.safetensors.index.json: expected a member 'weight_map'");
@@ -151,6 +153,14 @@ TEST_F(CheckpointTest, RefusesBrokenIndices) {
   folder.write(indexName, "{\"metadata\":nul}");
   EXPECT_EQ(errorOf(),
             "model.safetensors.index.json: expected a value at byte 12");
+  for (llvm::StringRef number :
+       {"01", ".5", "+5", "1.", "-", "1e", "1e+", "0x1", "nan", "1-", "--1"}) {
+    folder.write(indexName,
+                 ("{\"metadata\":" + number + ",\"weight_map\":{}}").str());
+    EXPECT_EQ(errorOf(),
+              "model.safetensors.index.json: expected a value at byte 12")
+        << number.str();
+  }
   folder.write(indexName, "\xFE");
   EXPECT_EQ(errorOf(), "model.safetensors.index.json: not UTF-8 at byte 0");
 }
