@@ -77,7 +77,8 @@ endfunction()
 # varve_add_dialect(FOLDER dialect-namespace)
 #
 # Generates everything that <FOLDER>Ops.td, <FOLDER>Attrs.td and
-# <FOLDER>Interfaces.td of the current directory declare.
+# <FOLDER>Interfaces.td of the current directory declare, and <FOLDER>Types.td
+# and <FOLDER>AttrInterfaces.td where there are such.
 function(varve_add_dialect folder name)
   set(LLVM_TARGET_DEFINITIONS ${folder}Ops.td)
   mlir_tablegen(${folder}Ops.h.inc -gen-op-decls)
@@ -92,6 +93,16 @@ function(varve_add_dialect folder name)
   set(LLVM_TARGET_DEFINITIONS ${folder}Interfaces.td)
   mlir_tablegen(${folder}Interfaces.h.inc -gen-op-interface-decls)
   mlir_tablegen(${folder}Interfaces.cpp.inc -gen-op-interface-defs)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}Types.td")
+    set(LLVM_TARGET_DEFINITIONS ${folder}Types.td)
+    mlir_tablegen(${folder}Types.h.inc -gen-typedef-decls -typedefs-dialect=${name})
+    mlir_tablegen(${folder}Types.cpp.inc -gen-typedef-defs -typedefs-dialect=${name})
+  endif()
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}AttrInterfaces.td")
+    set(LLVM_TARGET_DEFINITIONS ${folder}AttrInterfaces.td)
+    mlir_tablegen(${folder}AttrInterfaces.h.inc -gen-attr-interface-decls)
+    mlir_tablegen(${folder}AttrInterfaces.cpp.inc -gen-attr-interface-defs)
+  endif()
   add_public_tablegen_target(${folder}IncGen)
 endfunction()
 

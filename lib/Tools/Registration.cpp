@@ -1,6 +1,7 @@
 //===- Registration.cpp - Dialects and passes of all tools ----------------===//
 
 #include "lib/Tools/Registration.h"
+#include "dialects/Tile/Tile.h"
 #include "dialects/Varve/Varve.h"
 #include "lib/Interpret/Interpreter.h"
 #include "lib/Pipelines/Phases.h"
@@ -12,7 +13,8 @@
 void varve::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<mlir::varve::VarveDialect>();
+  registry.insert<mlir::varve::VarveDialect,
+                  mlir::varve::tile::TileDialect>();
   registerInterpretModels(registry);
 }
 
