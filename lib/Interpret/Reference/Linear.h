@@ -18,9 +18,9 @@ double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b);
 /// A row of numbers, or of codes with one scale per `block` of them.
 struct ScaledRow {
   /// The numbers, or the values of the codes (not their bits).
-  llvm::ArrayRef<float> codes;
+  llvm::ArrayRef<float> codes = {};
   /// ceil(codes.size() / block) scales; empty when `codes` are plain numbers.
-  llvm::ArrayRef<float> scales;
+  llvm::ArrayRef<float> scales = {};
   /// Elements of one scale; ignored without scales.
   int64_t block = 0;
 };
