@@ -32,6 +32,11 @@ public:
   StringRef getName() final { return "VarvePool"; }
 };
 
+/// Whether `type` is made of rows of a known size: rank 1 or more, dimensions
+/// after the first static and positive, every static dimension an i32 number
+/// and their product at most 2^40 (which keeps all products of sizes in range).
+bool hasStaticRows(RankedTensorType type);
+
 /// Names of the module's attributes.
 inline constexpr StringLiteral kModelAttrName = "varve.model";
 inline constexpr StringLiteral kPrecisionAttrName = "varve.precision";

@@ -35,7 +35,7 @@ def Varve_CompressOp : Varve_PoolUserOp<"compress"> {
     ```
   }];
   let arguments = (ins Varve_F32Tensor:$kv, Varve_F32Tensor:$gate,
-                       Varve_WeightTensor:$bias, FlatSymbolRefAttr:$state,
+                       Varve_PlainWeight:$bias, FlatSymbolRefAttr:$state,
                        Varve_Positive:$ratio, UnitAttr:$overlap,
                        Varve_TokenNumbers:$positions, Varve_TokenNumbers:$slots);
   let results = (outs Varve_Activation:$entries, Varve_TokenNumbers:$starts,
@@ -71,10 +71,10 @@ def Varve_IndexScoreOp : Varve_PoolUserOp<"index_score"> {
   }];
   let arguments = (ins Varve_Operand:$q, Optional<Varve_Scales>:$q_scale,
                        Varve_Activation:$weights, FlatSymbolRefAttr:$keys,
-                       F64Attr:$scale, OptionalAttr<Varve_Positive>:$q_block,
+                       Varve_Finite:$scale, OptionalAttr<Varve_Positive>:$q_block,
                        Varve_TokenNumbers:$positions, Varve_TokenNumbers:$slots,
                        Varve_RoundingAttr:$rounding);
-  let results = (outs Varve_Activation:$scores);
+  let results = (outs Varve_Scores:$scores);
   let assemblyFormat = [{
     $q (`scaled` $q_scale^ `by` $q_block)? `,` $weights `keys` $keys `scale` $scale
     `at` `(` $positions `,` $slots `)` (`round` $rounding^)? attr-dict
@@ -93,10 +93,9 @@ def Varve_IndexTopkOp : Varve_ComputeOp<"index_topk",
 
     C1: `scores` is [T, S], the result [T, k].
   }];
-  let arguments = (ins Varve_Activation:$scores, Varve_Positive:$k);
+  let arguments = (ins Varve_Scores:$scores, Varve_Positive:$k);
   let results = (outs Varve_Numbers:$indices);
   let assemblyFormat = "$scores `k` $k attr-dict `:` type($scores)";
-  let hasVerifier = 1;
 }
 
 def Varve_SparseAttentionOp : Varve_PoolUserOp<"sparse_attention",
@@ -138,13 +137,13 @@ def Varve_SparseAttentionOp : Varve_PoolUserOp<"sparse_attention",
         does; value pools agree with their key pools in size or ratio.
   }];
   let arguments = (ins Varve_Activation:$q, Optional<Varve_Numbers>:$indices,
-                       Optional<Varve_WeightTensor>:$sink,
+                       Optional<Varve_PlainWeight>:$sink,
                        Varve_TokenNumbers:$positions, Varve_TokenNumbers:$slots,
                        OptionalAttr<FlatSymbolRefAttr>:$window,
                        OptionalAttr<FlatSymbolRefAttr>:$window_values,
                        OptionalAttr<FlatSymbolRefAttr>:$entries,
                        OptionalAttr<FlatSymbolRefAttr>:$entry_values,
-                       F64Attr:$scale,
+                       Varve_Finite:$scale,
                        DefaultValuedAttr<Varve_Positive, "1">:$kv_heads,
                        OptionalAttr<Varve_Positive>:$block,
                        OptionalAttr<TypeAttrOf<AnyTypeOf<[F32, BF16, F16]>>>:$probabilities);

@@ -4,6 +4,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -25,6 +26,11 @@ using EmitError = function_ref<InFlightDiagnostic()>;
 //===----------------------------------------------------------------------===//
 // Segments and formats
 //===----------------------------------------------------------------------===//
+
+/// Far beyond any row, and small enough that bytes of a row and of a pool are
+/// exact in 64 bits.
+static constexpr int64_t kMaxSegment = 1 << 24;
+static constexpr size_t kMaxSegments = 16;
 
 static bool isCode(Type type) { return isa<Float8E4M3FNType, Float4E2M1FNType>(type); }
 
@@ -67,10 +73,14 @@ void SegmentAttr::print(AsmPrinter &printer) const {
 
 LogicalResult SegmentAttr::verify(EmitError emitError, int64_t size,
                                   Type elementType, int64_t block, Type scaleType) {
-  if (size <= 0)
-    return emitError() << "expected a positive element count (C1) but got " << size;
-  if (!elementType.isIntOrFloat())
-    return emitError() << "expected a number type (C2) but got " << elementType;
+  if (size <= 0 || size > kMaxSegment)
+    return emitError() << "expected between 1 and " << kMaxSegment
+                       << " elements (C1) but got " << size;
+  if (!isa<Float32Type, BFloat16Type, Float16Type, Float8E4M3FNType,
+           Float4E2M1FNType>(elementType))
+    return emitError() << "expected elements of type f32, bf16, f16, f8E4M3FN or "
+                          "f4E2M1FN (C2) but got "
+                       << elementType;
   if (!isCode(elementType)) {
     if (block || scaleType)
       return emitError() << "expected no scales for elements of type "
@@ -123,6 +133,9 @@ void FormatAttr::print(AsmPrinter &printer) const {
 LogicalResult FormatAttr::verify(EmitError emitError, ArrayRef<SegmentAttr> segments) {
   if (segments.empty())
     return emitError() << "expected at least one segment (C1)";
+  if (segments.size() > kMaxSegments)
+    return emitError() << "expected at most " << kMaxSegments
+                       << " segments (C1) but got " << segments.size();
   for (SegmentAttr segment : segments)
     if (segment.getCodeBits() % 8)
       return emitError() << "expected the " << segment.getSize()
@@ -164,25 +177,31 @@ FormatAttr FormatAttr::getPlain(Type elementType, int64_t width) {
 // Rotary tables and the model
 //===----------------------------------------------------------------------===//
 
+/// Ids and positions are i32 values at run time.
+static constexpr int64_t kMaxNumber = std::numeric_limits<int32_t>::max();
+
 LogicalResult YarnAttr::verify(EmitError emitError, FloatAttr factor,
                                FloatAttr betaFast, FloatAttr betaSlow,
                                int64_t original) {
-  if (!(factor.getValueAsDouble() >= 1.0))
-    return emitError() << "expected a factor of at least 1 (C1) but got " << factor;
+  if (!(factor.getValueAsDouble() >= 1.0) || !factor.getValue().isFinite())
+    return emitError() << "expected a finite factor of at least 1 (C1) but got "
+                       << factor;
   if (!(betaSlow.getValueAsDouble() > 0.0) ||
-      !(betaFast.getValueAsDouble() >= betaSlow.getValueAsDouble()))
-    return emitError() << "expected beta_fast >= beta_slow > 0 (C1) but got "
+      !(betaFast.getValueAsDouble() >= betaSlow.getValueAsDouble()) ||
+      !betaFast.getValue().isFinite())
+    return emitError() << "expected finite beta_fast >= beta_slow > 0 (C1) but got "
                        << betaFast << " and " << betaSlow;
-  if (original < 1)
-    return emitError() << "expected a positive original length (C1) but got "
+  if (original < 1 || original > kMaxNumber)
+    return emitError() << "expected a positive i32 number as original length (C1) "
+                          "but got "
                        << original;
   return success();
 }
 
 LogicalResult RopeAttr::verify(EmitError emitError, FloatAttr theta, int64_t dim,
                                YarnAttr yarn) {
-  if (!(theta.getValueAsDouble() > 1.0))
-    return emitError() << "expected theta above 1 (C1) but got " << theta;
+  if (!(theta.getValueAsDouble() > 1.0) || !theta.getValue().isFinite())
+    return emitError() << "expected a finite theta above 1 (C1) but got " << theta;
   if (dim <= 0 || dim % 2)
     return emitError() << "expected an even, positive number of rotary dimensions "
                           "(C1) but got "
@@ -193,10 +212,11 @@ LogicalResult RopeAttr::verify(EmitError emitError, FloatAttr theta, int64_t dim
 LogicalResult ModelAttr::verify(EmitError emitError, StringRef name,
                                 StringRef layers, int64_t vocab,
                                 int64_t maxPositions, int64_t bos, int64_t eos) {
-  if (vocab < 1)
-    return emitError() << "expected a positive vocabulary (C1) but got " << vocab;
-  if (maxPositions < 1)
-    return emitError() << "expected a positive number of positions (C1) but got "
+  if (vocab < 1 || vocab > kMaxNumber)
+    return emitError() << "expected a positive i32 number as vocabulary (C1) but got "
+                       << vocab;
+  if (maxPositions < 1 || maxPositions > kMaxNumber)
+    return emitError() << "expected a positive i32 number of positions (C1) but got "
                        << maxPositions;
   for (auto [field, id] : {std::pair("bos", bos), std::pair("eos", eos)})
     if (id < -1 || id >= vocab)

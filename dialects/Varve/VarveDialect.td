@@ -45,8 +45,13 @@ def Varve_Dialect : Dialect {
     symbol. Ops of a step take effect in program order.
 
     Equal scores select the lower index, everywhere.
+
+    **Limits.** Only the first dimension of a tensor may be dynamic (scores are
+    the one exception). Sizes, counts and positions are i32 numbers, and a
+    tensor has at most 2^40 elements per row: no product of sizes overflows.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
     /// Adds the attributes to the dialect; they are defined in their own file.
     void registerAttributes();

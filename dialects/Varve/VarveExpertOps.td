@@ -15,9 +15,9 @@ def Varve_RouteTopkOp : Varve_ComputeOp<"route_topk",
     C1: `logits` is [T, X], `bias` [X].
     C2: A is at most X.
   }];
-  let arguments = (ins Varve_F32Tensor:$logits, Optional<Varve_WeightTensor>:$bias,
+  let arguments = (ins Varve_F32Tensor:$logits, Optional<Varve_PlainWeight>:$bias,
                        Varve_Positive:$active, Varve_Scoring:$scoring,
-                       UnitAttr:$normalize, F64Attr:$scale);
+                       UnitAttr:$normalize, Varve_Finite:$scale);
   let results = (outs Varve_Numbers:$ids, Varve_F32Tensor:$weights);
   let assemblyFormat = [{
     $logits (`bias` $bias^)? `active` $active `scoring` $scoring
@@ -33,10 +33,11 @@ def Varve_RouteHashOp : Varve_ComputeOp<"route_hash",
     `ids[t] = table[token_ids[t]]`; the weights are those of `varve.route_topk`.
 
     C1: `logits` is [T, X], `table` [V, A], one token id per row.
+    C2: A is at most X.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Varve_TokenNumbers:$token_ids,
-                       RankedTensorOf<[I64, I32], [], "routing table">:$table,
-                       Varve_Scoring:$scoring, UnitAttr:$normalize, F64Attr:$scale);
+                       Varve_RoutingTable:$table,
+                       Varve_Scoring:$scoring, UnitAttr:$normalize, Varve_Finite:$scale);
   let results = (outs Varve_Numbers:$ids, Varve_F32Tensor:$weights);
   let assemblyFormat = [{
     $logits `,` $token_ids `,` $table `scoring` $scoring
@@ -53,7 +54,7 @@ def Varve_ExpertsOp : Varve_ComputeOp<"experts", [AttrSizedOperandSegments]> {
     each expert's matrix.
 
     C1: `ids` is [T, A], `weight` [X, N, K], the result [T, A, N]; `x` is [T, K]
-        or [T, A, K].
+        or [T, A, K]; A is at most X.
     C2: an operand has scales exactly when its element type is f8E4M3FN or
         f4E2M1FN, and a block exactly when it has scales.
     C3: `x_scale` has the shape of `x` with ceil(K / x_block) as last dimension;
@@ -63,7 +64,7 @@ def Varve_ExpertsOp : Varve_ComputeOp<"experts", [AttrSizedOperandSegments]> {
   }];
   let arguments = (ins
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale, Varve_Numbers:$ids,
-    Varve_WeightTensor:$weight, Optional<Varve_Scales>:$weight_scale,
+    Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     OptionalAttr<Varve_Positive>:$x_block,
     OptionalAttr<DenseI64ArrayAttr>:$weight_block);
   let results = (outs Varve_Activation:$result);
@@ -82,12 +83,12 @@ def Varve_SwigluOp : Varve_ComputeOp<"swiglu"> {
     weight of the (token, expert) if given; `silu(z) = z / (1 + e^-z)`. A limit
     of 0 does not clamp. f32.
 
-    C1: `gate`, `up` and the result have the same shape.
+    C1: `gate`, `up` and the result have the same shape, of rank 2 or more.
     C2: `weights` has that shape without its last dimension.
     C3: the limit is not negative.
   }];
   let arguments = (ins Varve_Activation:$gate, Varve_Activation:$up,
-                       Optional<Varve_F32Tensor>:$weights, F64Attr:$limit);
+                       Optional<Varve_F32Tensor>:$weights, Varve_Finite:$limit);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = [{
     $gate `,` $up (`weights` $weights^)? `limit` $limit attr-dict
@@ -128,7 +129,7 @@ def Varve_SampleOp : Varve_ComputeOp<"sample",
     C2: temperature >= 0, 0 < top_p <= 1.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Optional<Varve_F32Tensor>:$uniform,
-                       F64Attr:$temperature,
+                       Varve_Finite:$temperature,
                        DefaultValuedAttr<F64Attr, "1.0">:$top_p);
   let results = (outs Varve_TokenNumbers:$ids);
   let assemblyFormat = [{

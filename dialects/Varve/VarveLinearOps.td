@@ -12,11 +12,11 @@ def Varve_RmsNormOp : Varve_ComputeOp<"rms_norm"> {
     mean, `mean + eps`, the reciprocal root and the product each round to the
     result's element type; the mean accumulates in f32.
 
-    C1: `x` and the result have the same shape.
+    C1: `x` and the result have the same shape, of rank 2 or more.
     C2: `weight` is [size of the last dimension].
     C3: `each_step` is for the weightless form.
   }];
-  let arguments = (ins Varve_Activation:$x, Optional<Varve_WeightTensor>:$weight,
+  let arguments = (ins Varve_Activation:$x, Optional<Varve_PlainWeight>:$weight,
                        Varve_Epsilon:$eps, Varve_RoundingAttr:$rounding);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = [{
@@ -57,7 +57,7 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
   }];
   let arguments = (ins
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale,
-    Varve_WeightTensor:$weight, Optional<Varve_Scales>:$weight_scale,
+    Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     OptionalAttr<Varve_Positive>:$x_block,
     OptionalAttr<DenseI64ArrayAttr>:$weight_block);
   let results = (outs Varve_Activation:$result);
@@ -83,7 +83,7 @@ def Varve_GroupedLinearOp : Varve_ComputeOp<"grouped_linear", [AttrSizedOperandS
   }];
   let arguments = (ins
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale,
-    Varve_WeightTensor:$weight, Optional<Varve_Scales>:$weight_scale,
+    Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     Varve_Positive:$groups,
     OptionalAttr<Varve_Positive>:$x_block,
     OptionalAttr<DenseI64ArrayAttr>:$weight_block);
@@ -126,7 +126,7 @@ def Varve_HadamardOp : Varve_ComputeOp<"hadamard", [AllTypesMatch<["x", "result"
     last dimension, natural (Sylvester) order, in f32. Applying it twice is the
     identity in real arithmetic.
 
-    C1: d is a power of two.
+    C1: `x` has rank 2 or more, and d is a power of two.
   }];
   let arguments = (ins Varve_Activation:$x);
   let results = (outs Varve_Activation:$result);
@@ -147,7 +147,7 @@ def Varve_QuantizeOp : Varve_ComputeOp<"quantize"> {
     `a / M` is the f32 product with the f32 reciprocal, and the power of two is
     taken from its bits.
 
-    C1: `codes` has the shape of `x`.
+    C1: `codes` has the shape of `x`, of rank 2 or more.
     C2: `scales` has the shape of `x` with ceil(last / block) as last dimension.
   }];
   let arguments = (ins Varve_Activation:$x, Varve_Positive:$block);
@@ -163,7 +163,7 @@ def Varve_DequantizeOp : Varve_ComputeOp<"dequantize"> {
   let description = [{
     `y[.., i] = codes[.., i] scales[.., i div block]`.
 
-    C1: the result has the shape of `codes`.
+    C1: the result has the shape of `codes`, of rank 2 or more.
     C2: `scales` has the shape of `codes` with ceil(last / block) as last
         dimension.
   }];

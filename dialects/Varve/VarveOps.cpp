@@ -4,10 +4,33 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::varve;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+bool varve::hasStaticRows(RankedTensorType type) {
+  constexpr int64_t kMaxSize = std::numeric_limits<int32_t>::max();
+  constexpr int64_t kMaxElements = int64_t(1) << 40;
+  if (type.getRank() == 0)
+    return false;
+  int64_t elements = 1;
+  for (auto [i, size] : llvm::enumerate(type.getShape())) {
+    if (i == 0 && (ShapedType::isDynamic(size) || size == 0))
+      continue;
+    // Below 2^31 * 2^40 the product cannot overflow.
+    if (ShapedType::isDynamic(size) || size < 1 || size > kMaxSize ||
+        (elements *= size) > kMaxElements)
+      return false;
+  }
+  return true;
+}
 
 //===----------------------------------------------------------------------===//
 // Syntax
@@ -109,6 +132,15 @@ static FailureOr<RankedTensorType> operandOfRank(std::optional<Location> loc,
                            " of rank ", rank, " but got ", operand.getType());
 }
 
+/// Reports a count that is not a dimension: attributes too are unverified here.
+static FailureOr<int64_t> positiveCount(std::optional<Location> loc, StringRef op,
+                                        StringRef name, uint64_t count) {
+  if (count > 0 && count <= std::numeric_limits<int32_t>::max())
+    return static_cast<int64_t>(count);
+  return emitOptionalError(loc, "'", op, "' op expected a positive i32 number as ",
+                           name, " but got ", static_cast<int64_t>(count));
+}
+
 LogicalResult IndexTopkOp::inferReturnTypes(
     MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,
     SmallVectorImpl<Type> &types) {
@@ -116,9 +148,11 @@ LogicalResult IndexTopkOp::inferReturnTypes(
       operandOfRank(loc, getOperationName(), "scores", adaptor.getScores(), 2);
   if (failed(scores))
     return failure();
-  types.push_back(RankedTensorType::get(
-      {scores->getDimSize(0), static_cast<int64_t>(adaptor.getK())},
-      IntegerType::get(context, 32)));
+  auto k = positiveCount(loc, getOperationName(), "k", adaptor.getK());
+  if (failed(k))
+    return failure();
+  types.push_back(RankedTensorType::get({scores->getDimSize(0), *k},
+                                        IntegerType::get(context, 32)));
   return success();
 }
 
@@ -136,7 +170,11 @@ LogicalResult RouteTopkOp::inferReturnTypes(
       operandOfRank(loc, getOperationName(), "logits", adaptor.getLogits(), 2);
   if (failed(logits))
     return failure();
-  pushRouteTypes(context, logits->getDimSize(0), adaptor.getActive(), types);
+  auto active =
+      positiveCount(loc, getOperationName(), "active", adaptor.getActive());
+  if (failed(active))
+    return failure();
+  pushRouteTypes(context, logits->getDimSize(0), *active, types);
   return success();
 }
 
@@ -205,8 +243,10 @@ LogicalResult GroupedLinearOp::canonicalize(GroupedLinearOp op,
                                             PatternRewriter &rewriter) {
   if (op.getGroups() != 1)
     return rewriter.notifyMatchFailure(op, "several groups");
-  rewriter.replaceOpWithNewOp<LinearOp>(op, op.getType(), op.getX(), op.getXScale(),
-                                        op.getWeight(), op.getWeightScale(),
-                                        op.getXBlockAttr(), op.getWeightBlockAttr());
+  SmallVector<NamedAttribute> attached(op->getDiscardableAttrs());
+  auto linear = rewriter.replaceOpWithNewOp<LinearOp>(
+      op, op.getType(), op.getX(), op.getXScale(), op.getWeight(),
+      op.getWeightScale(), op.getXBlockAttr(), op.getWeightBlockAttr());
+  linear->setDiscardableAttrs(attached);
   return success();
 }

@@ -98,7 +98,7 @@ def Varve_WeightOp : Varve_Op<"weight", [
     ```
   }];
   let arguments = (ins StrAttr:$name);
-  let results = (outs AnyStaticShapeTensor:$result);
+  let results = (outs Varve_StoredTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
   let extraClassDeclaration = [{
     /// Whether the name stacks the tensors of all experts.

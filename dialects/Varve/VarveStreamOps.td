@@ -12,7 +12,7 @@ def Varve_EmbedOp : Varve_ComputeOp<"embed"> {
     C1: `table` is [V, D] and the result [T, D].
     C2: one id per result row.
   }];
-  let arguments = (ins Varve_TokenNumbers:$ids, Varve_WeightTensor:$table);
+  let arguments = (ins Varve_TokenNumbers:$ids, Varve_PlainWeight:$table);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -57,8 +57,8 @@ def Varve_StreamProjectOp : Varve_ComputeOp<"stream_project", [AttrSizedResultSe
         -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4x4xf32>)
     ```
   }];
-  let arguments = (ins Varve_Activation:$streams, Varve_WeightTensor:$fn,
-                       Varve_WeightTensor:$base, Varve_WeightTensor:$scale,
+  let arguments = (ins Varve_Activation:$streams, Varve_PlainWeight:$fn,
+                       Varve_PlainWeight:$base, Varve_PlainWeight:$scale,
                        Varve_Epsilon:$norm_eps, Varve_Epsilon:$eps);
   let results = (outs Varve_F32Tensor:$pre, Optional<Varve_F32Tensor>:$post,
                       Optional<Varve_F32Tensor>:$logits);

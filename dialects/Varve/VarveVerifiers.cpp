@@ -7,7 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Varve/Varve.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -93,19 +95,23 @@ static LogicalResult expectTokens(Operation *op, Value rows, Value positions,
   return expectOnePerRow(op, "slots", slots, rows, label);
 }
 
-/// Product of the dimensions after the first; dynamic if any is.
+/// Ops along the last dimension need it apart from the rows' dimension.
+static LogicalResult expectRows(Operation *op, StringRef name, Value value,
+                                StringRef label) {
+  int64_t rank = tensorType(value).getRank();
+  if (rank >= 2)
+    return success();
+  return op->emitOpError() << "expected " << name << " of rank 2 or more (" << label
+                           << ") but got rank " << rank;
+}
+
+/// Product of the dimensions after the first.
 static int64_t flattenedWidth(Value value) {
-  int64_t width = 1;
-  for (int64_t size : tensorType(value).getShape().drop_front()) {
-    if (ShapedType::isDynamic(size))
-      return kDynamic;
-    width *= size;
-  }
-  return width;
+  return llvm::product_of(tensorType(value).getShape().drop_front());
 }
 
 static int64_t ceilDivide(int64_t size, int64_t block) {
-  return ShapedType::isDynamic(size) ? kDynamic : llvm::divideCeil(size, block);
+  return llvm::divideCeil(size, block);
 }
 
 /// `shape` with its last dimension counted in blocks.
@@ -147,10 +153,12 @@ template <typename OpT> static LogicalResult verifyScales(OpT op) {
                                  op.getWeightBlock().has_value())))
     return failure();
   if (std::optional<ArrayRef<int64_t>> block = op.getWeightBlock())
-    if (block->size() != 2 || (*block)[0] < 1 || (*block)[1] < 1)
+    if (block->size() != 2 || llvm::any_of(*block, [](int64_t size) {
+          return size < 1 || size > std::numeric_limits<int32_t>::max();
+        }))
       return op.emitOpError()
-             << "expected a weight block of two positive numbers, rows and columns "
-                "(C2) but got ["
+             << "expected a weight block of two positive i32 numbers, rows and "
+                "columns (C2) but got ["
              << *block << "]";
   if (!hasCodes(op.getX()))
     return success();
@@ -168,14 +176,36 @@ template <typename OpT> static LogicalResult verifyScales(OpT op) {
 // Pools
 //===----------------------------------------------------------------------===//
 
+/// The pool whose name is closest to a misspelt one, if any is close.
+static PoolOp nearestPool(Operation *user, StringRef name) {
+  PoolOp nearest;
+  unsigned best = std::max<size_t>(2, name.size() / 4) + 1;
+  Operation *table = SymbolTable::getNearestSymbolTable(user);
+  if (!table)
+    return nearest;
+  for (PoolOp pool : table->getRegion(0).getOps<PoolOp>()) {
+    unsigned distance = name.edit_distance(pool.getSymName(), true, best);
+    if (distance >= best)
+      continue;
+    best = distance;
+    nearest = pool;
+  }
+  return nearest;
+}
+
 /// The pool `symbol` of one of the expected kinds, or a diagnostic.
 static FailureOr<PoolOp> expectPool(Operation *op, SymbolTableCollection &tables,
                                     FlatSymbolRefAttr symbol,
                                     ArrayRef<PoolKind> kinds, StringRef label) {
   auto pool = tables.lookupNearestSymbolFrom<PoolOp>(op, symbol);
-  if (!pool)
-    return op->emitOpError() << "expected " << symbol
-                             << " to name a 'varve.pool' of the module";
+  if (!pool) {
+    InFlightDiagnostic diagnostic =
+        op->emitOpError() << "expected " << symbol << " to name a 'varve.pool'";
+    if (PoolOp nearest = nearestPool(op, symbol.getValue()))
+      diagnostic.attachNote(nearest.getLoc())
+          << "did you mean @" << nearest.getSymName() << "?";
+    return diagnostic;
+  }
   if (llvm::is_contained(kinds, pool.getKind()))
     return pool;
   InFlightDiagnostic diagnostic = op->emitOpError() << "expected " << symbol << " to be ";
@@ -294,7 +324,7 @@ LogicalResult StreamProjectOp::verify() {
 LogicalResult SinkhornOp::verify() {
   RankedTensorType type = tensorType(getLogits());
   int64_t rank = type.getRank();
-  if (rank < 2 || !compatible(type.getDimSize(rank - 2), type.getDimSize(rank - 1)))
+  if (rank < 2 || type.getDimSize(rank - 2) != type.getDimSize(rank - 1))
     return emitOpError() << "expected equal last two dimensions (C1) but got "
                          << shapeText(type.getShape());
   return success();
@@ -323,8 +353,6 @@ LogicalResult StreamMixOp::verify() {
 
 LogicalResult TakeOp::verify() {
   RankedTensorType x = tensorType(getX());
-  if (x.getRank() < 1)
-    return emitOpError() << "expected x of rank 1 or more (C1) but got rank 0";
   SmallVector<int64_t> shape(x.getShape());
   shape[0] = tensorType(getRows()).getDimSize(0);
   if (failed(expectShape(*this, "result", getResult(), shape, "C1")))
@@ -338,9 +366,8 @@ LogicalResult TakeOp::verify() {
 
 LogicalResult RmsNormOp::verify() {
   ArrayRef<int64_t> shape = tensorType(getX()).getShape();
-  if (shape.empty())
-    return emitOpError() << "expected x of rank 1 or more (C1) but got rank 0";
-  if (failed(expectShape(*this, "result", getResult(), shape, "C1")))
+  if (failed(expectRows(*this, "x", getX(), "C1")) ||
+      failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
   if (getWeight() &&
       failed(expectShape(*this, "weight", getWeight(), {shape.back()}, "C2")))
@@ -371,10 +398,10 @@ LogicalResult LinearOp::verify() {
 LogicalResult GroupedLinearOp::verify() {
   int64_t K = flattenedWidth(getX()), N = flattenedWidth(getResult());
   int64_t groups = getGroups();
-  if (ShapedType::isDynamic(K) || ShapedType::isDynamic(N) || K % groups || N % groups)
+  if (K % groups || N % groups)
     return emitOpError() << "expected " << groups
-                         << " groups to divide N and K (C1) but got N = "
-                         << shapeText(N) << " and K = " << shapeText(K);
+                         << " groups to divide N and K (C1) but got N = " << N
+                         << " and K = " << K;
   int64_t groupK = K / groups;
   if (failed(expectShape(*this, "weight", getWeight(), {N, groupK},
                          "N x K / groups, C1")))
@@ -405,7 +432,9 @@ LogicalResult RopeOp::verify() {
 
 LogicalResult HadamardOp::verify() {
   ArrayRef<int64_t> shape = tensorType(getX()).getShape();
-  if (shape.empty() || shape.back() < 1 || !llvm::isPowerOf2_64(shape.back()))
+  if (failed(expectRows(*this, "x", getX(), "C1")))
+    return failure();
+  if (!llvm::isPowerOf2_64(shape.back()))
     return emitOpError() << "expected a power of two as last dimension (C1) but got "
                          << shapeText(shape);
   return success();
@@ -413,18 +442,16 @@ LogicalResult HadamardOp::verify() {
 
 LogicalResult QuantizeOp::verify() {
   ArrayRef<int64_t> shape = tensorType(getX()).getShape();
-  if (shape.empty())
-    return emitOpError() << "expected x of rank 1 or more (C1) but got rank 0";
-  if (failed(expectShape(*this, "codes", getCodes(), shape, "C1")))
+  if (failed(expectRows(*this, "x", getX(), "C1")) ||
+      failed(expectShape(*this, "codes", getCodes(), shape, "C1")))
     return failure();
   return expectShape(*this, "scales", getScales(), blockedShape(shape, getBlock()), "C2");
 }
 
 LogicalResult DequantizeOp::verify() {
   ArrayRef<int64_t> shape = tensorType(getCodes()).getShape();
-  if (shape.empty())
-    return emitOpError() << "expected codes of rank 1 or more (C1) but got rank 0";
-  if (failed(expectShape(*this, "result", getResult(), shape, "C1")))
+  if (failed(expectRows(*this, "codes", getCodes(), "C1")) ||
+      failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
   return expectShape(*this, "scales", getScales(), blockedShape(shape, getBlock()), "C2");
 }
@@ -438,9 +465,9 @@ LogicalResult CompressOp::verify() {
     return failure();
   ArrayRef<int64_t> shape = tensorType(getKv()).getShape();
   int64_t halves = getHalves(), width = shape[1];
-  if (ShapedType::isDynamic(width) || width % halves)
+  if (width % halves)
     return emitOpError() << "expected a width of " << halves
-                         << " equal halves (C1) but got " << shapeText(width);
+                         << " equal halves (C1) but got " << width;
   if (failed(expectShape(*this, "gate", getGate(), shape, "T x c dc, C1")) ||
       failed(expectShape(*this, "bias", getBias(),
                          {static_cast<int64_t>(getRatio()), width}, "m x c dc, C1")) ||
@@ -459,6 +486,15 @@ LogicalResult CompressOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (static_cast<int64_t>(*pool->getSize()) < rows)
     return emitOpError() << "expected at least " << rows << " rows in @" << getState()
                          << " (c m, C3) but got " << *pool->getSize();
+  for (SegmentAttr segment : pool->getFormat().getSegments()) {
+    if (segment.getElementType().isF32())
+      continue;
+    InFlightDiagnostic diagnostic =
+        emitOpError() << "expected rows of f32 in @" << getState() << " (C3) but got "
+                      << segment.getElementType();
+    diagnostic.attachNote(pool->getLoc()) << "declared here";
+    return diagnostic;
+  }
   return expectPoolWidth(*this, *pool, 2 * tensorType(getKv()).getDimSize(1), "2 c dc, C3");
 }
 
@@ -486,15 +522,13 @@ LogicalResult IndexScoreOp::verifySymbolUses(SymbolTableCollection &tables) {
   return expectPoolWidth(*this, *pool, tensorType(getQ()).getDimSize(2), "di, C3");
 }
 
-LogicalResult IndexTopkOp::verify() {
-  return expectRank(*this, "scores", getScores(), 2, "T x S, C1");
-}
-
 LogicalResult SparseAttentionOp::verify() {
   if (!getWindow() && !getEntries())
     return emitOpError() << "expected a window pool, an entry pool, or both (C1)";
   if (getIndices() && !getEntries())
     return emitOpError() << "expected 'entries' for the indices to refer to (C1)";
+  if ((getWindowValues() && !getWindow()) || (getEntryValues() && !getEntries()))
+    return emitOpError() << "expected a key pool for the value pool (C1)";
   bool windowSplit = getWindowValues().has_value(), entrySplit = getEntryValues().has_value();
   if (getWindow() && getEntries() && windowSplit != entrySplit)
     return emitOpError() << "expected value pools for both sources or neither (C1)";
@@ -562,18 +596,27 @@ LogicalResult SparseAttentionOp::verifySymbolUses(SymbolTableCollection &tables)
 // Routing, experts, sampling
 //===----------------------------------------------------------------------===//
 
+/// A token's experts are different ones.
+static LogicalResult expectActive(Operation *op, int64_t active, int64_t experts,
+                                  StringRef label) {
+  if (active <= experts)
+    return success();
+  return op->emitOpError() << "expected at most " << experts << " active experts ("
+                           << label << ") but got " << active;
+}
+
 LogicalResult RouteTopkOp::verify() {
   int64_t X = tensorType(getLogits()).getDimSize(1);
   if (getBias() && failed(expectShape(*this, "bias", getBias(), {X}, "X, C1")))
     return failure();
-  if (!ShapedType::isDynamic(X) && static_cast<int64_t>(getActive()) > X)
-    return emitOpError() << "expected at most " << X
-                         << " active experts (C2) but got " << getActive();
-  return success();
+  return expectActive(*this, getActive(), X, "C2");
 }
 
 LogicalResult RouteHashOp::verify() {
-  return expectOnePerRow(*this, "token_ids", getTokenIds(), getLogits(), "C1");
+  if (failed(expectOnePerRow(*this, "token_ids", getTokenIds(), getLogits(), "C1")))
+    return failure();
+  return expectActive(*this, tensorType(getTable()).getDimSize(1),
+                      tensorType(getLogits()).getDimSize(1), "C2");
 }
 
 LogicalResult ExpertsOp::verify() {
@@ -588,7 +631,7 @@ LogicalResult ExpertsOp::verify() {
                  ? expectShape(*this, "x", getX(), {T, A, K}, "T x A x K, C1")
                  : expectShape(*this, "x", getX(), {T, K}, "T x K, C1")) ||
       failed(expectShape(*this, "result", getResult(), {T, A, N}, "T x A x N, C1")) ||
-      failed(verifyScales(*this)))
+      failed(expectActive(*this, A, X, "C1")) || failed(verifyScales(*this)))
     return failure();
   if (getXScale() &&
       failed(expectShape(*this, "x_scale", getXScale(),
@@ -603,9 +646,8 @@ LogicalResult ExpertsOp::verify() {
 
 LogicalResult SwigluOp::verify() {
   ArrayRef<int64_t> shape = tensorType(getGate()).getShape();
-  if (shape.empty())
-    return emitOpError() << "expected gate of rank 1 or more (C1) but got rank 0";
-  if (failed(expectShape(*this, "up", getUp(), shape, "C1")) ||
+  if (failed(expectRows(*this, "gate", getGate(), "C1")) ||
+      failed(expectShape(*this, "up", getUp(), shape, "C1")) ||
       failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
   if (getWeights() &&
