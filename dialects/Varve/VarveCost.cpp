@@ -8,16 +8,92 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Varve/Varve.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::varve;
 
 //===----------------------------------------------------------------------===//
+// Counting without overflow
+//===----------------------------------------------------------------------===//
+
+static constexpr int64_t kMaxCount = std::numeric_limits<int64_t>::max();
+
+/// Product of counts, at most kMaxCount.
+static int64_t product(std::initializer_list<int64_t> factors) {
+  if (llvm::is_contained(factors, 0))
+    return 0;
+  int64_t result = 1;
+  for (int64_t factor : factors)
+    if (llvm::MulOverflow(result, factor, result))
+      return kMaxCount;
+  return result;
+}
+
+/// Adds a count to a total that stays at kMaxCount once there.
+static void add(int64_t &total, int64_t count) {
+  if (llvm::AddOverflow(total, count, total))
+    total = kMaxCount;
+}
+
+static int64_t sum(std::initializer_list<int64_t> counts) {
+  int64_t total = 0;
+  for (int64_t count : counts)
+    add(total, count);
+  return total;
+}
+
+int64_t OpCost::flops() const { return sum({flopsF32, flopsBF16, flopsF8, flopsF4}); }
+
+int64_t OpCost::bytes() const {
+  return sum({weightBytes, activationBytesRead, activationBytesWritten,
+              poolBytesRead, poolBytesWritten});
+}
+
+OpCost &OpCost::operator+=(const OpCost &other) {
+  for (auto field : {&OpCost::flopsF32, &OpCost::flopsBF16, &OpCost::flopsF8,
+                     &OpCost::flopsF4, &OpCost::weightBytes,
+                     &OpCost::activationBytesRead, &OpCost::activationBytesWritten,
+                     &OpCost::poolBytesRead, &OpCost::poolBytesWritten})
+    add(this->*field, other.*field);
+  return *this;
+}
+
+//===----------------------------------------------------------------------===//
 // Sums over the tokens of a step
 //===----------------------------------------------------------------------===//
+
+llvm::Error StepShape::check() const {
+  constexpr int64_t kMaxNumber = std::numeric_limits<int32_t>::max();
+  for (auto [name, number] : {std::pair("tokens", tokens), std::pair("sequences", sequences),
+                              std::pair("context", context)})
+    if (number < 1 || number > kMaxNumber)
+      return llvm::createStringError(
+          "expected a positive i32 number as the step's %s but got %lld", name,
+          static_cast<long long>(number));
+  if (tokens % sequences)
+    return llvm::createStringError(
+        "expected sequences of equally many tokens in a step but got %lld tokens of "
+        "%lld sequences",
+        static_cast<long long>(tokens), static_cast<long long>(sequences));
+  if (context < tokensPerSequence())
+    return llvm::createStringError(
+        "expected a context of at least the %lld tokens that the step adds to a "
+        "sequence but got %lld",
+        static_cast<long long>(tokensPerSequence()), static_cast<long long>(context));
+  if (logitRows < 0 || logitRows > tokens)
+    return llvm::createStringError(
+        "expected logits for at most the %lld tokens of a step but got %lld",
+        static_cast<long long>(tokens), static_cast<long long>(logitRows));
+  return llvm::Error::success();
+}
+
+// With i32 positions the sums below stay under 2^63 for one sequence.
 
 /// sum of floor(i / m) for i = 1 ... N.
 static int64_t sumOfQuotients(int64_t N, int64_t m) {
@@ -25,114 +101,113 @@ static int64_t sumOfQuotients(int64_t N, int64_t m) {
   return m * full * (full - 1) / 2 + full * ((N + 1) - full * m);
 }
 
-int64_t StepShape::visibleEntries(int64_t m) const {
-  int64_t before = context - tokensPerSequence();
-  return sequences * (sumOfQuotients(context, m) - sumOfQuotients(before, m));
+/// sum of min(floor(i / m), k) for i = 1 ... N.
+static int64_t sumOfCappedQuotients(int64_t N, int64_t m, int64_t k) {
+  int64_t below = std::min(N, m * k - 1); // the last i with a quotient below k
+  return sumOfQuotients(below, m) + (N - below) * k;
 }
 
-int64_t StepShape::windowKeys(int64_t W) const {
-  auto sum = [&](int64_t N) { // of min(i, W) for i = 1 ... N
-    int64_t ramp = std::min(N, W);
-    return ramp * (ramp + 1) / 2 + (N - ramp) * W;
-  };
-  return sequences * (sum(context) - sum(context - tokensPerSequence()));
+int64_t StepShape::visibleEntries(int64_t m) const {
+  return product(
+      {sequences, sumOfQuotients(context, m) - sumOfQuotients(tokensBefore(), m)});
 }
+
+int64_t StepShape::selectedEntries(int64_t m, int64_t k) const {
+  return product({sequences, sumOfCappedQuotients(context, m, k) -
+                                 sumOfCappedQuotients(tokensBefore(), m, k)});
+}
+
+int64_t StepShape::windowKeys(int64_t W) const { return selectedEntries(1, W); }
 
 int64_t StepShape::completedEntries(int64_t m) const {
-  return sequences * (context / m - (context - tokensPerSequence()) / m);
-}
-
-OpCost &OpCost::operator+=(const OpCost &other) {
-  flopsF32 += other.flopsF32;
-  flopsBF16 += other.flopsBF16;
-  flopsF8 += other.flopsF8;
-  flopsF4 += other.flopsF4;
-  weightBytes += other.weightBytes;
-  activationBytesRead += other.activationBytesRead;
-  activationBytesWritten += other.activationBytesWritten;
-  poolBytesRead += other.poolBytesRead;
-  poolBytesWritten += other.poolBytesWritten;
-  return *this;
+  return sequences * (context / m - tokensBefore() / m);
 }
 
 //===----------------------------------------------------------------------===//
 // Sizes of values
 //===----------------------------------------------------------------------===//
 
+static RankedTensorType tensorType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+static Type elementType(Value value) { return tensorType(value).getElementType(); }
+
 /// The leading dimension of `value`: entries behind a compressor, logit rows
-/// behind `take`, tokens elsewhere.
+/// behind `take`, tokens elsewhere. Follows first operands, which carry the
+/// rows of every op.
 static int64_t leadingSize(Value value, const StepShape &step) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (type.getRank() == 0)
-    return 1;
-  if (!type.isDynamicDim(0))
-    return type.getDimSize(0);
-  Operation *producer = value.getDefiningOp();
-  if (auto compress = dyn_cast_or_null<CompressOp>(producer))
-    return step.completedEntries(compress.getRatio());
-  if (isa_and_nonnull<TakeOp>(producer))
-    return step.logitRows;
-  if (!producer || producer->getNumOperands() == 0)
-    return step.tokens;
-  return leadingSize(producer->getOperand(0), step);
+  while (true) {
+    RankedTensorType type = tensorType(value);
+    if (!type.isDynamicDim(0))
+      return type.getDimSize(0);
+    Operation *producer = value.getDefiningOp();
+    if (auto compress = dyn_cast_or_null<CompressOp>(producer))
+      return step.completedEntries(compress.getRatio());
+    if (isa_and_nonnull<TakeOp>(producer))
+      return step.logitRows;
+    if (!producer || producer->getNumOperands() == 0 ||
+        !isa<RankedTensorType>(producer->getOperand(0).getType()))
+      return step.tokens;
+    Value first = producer->getOperand(0);
+    if (tensorType(first).getRank() == 0)
+      return step.tokens;
+    value = first;
+  }
 }
 
 static int64_t elements(Value value, const StepShape &step) {
-  auto type = cast<RankedTensorType>(value.getType());
-  int64_t count = leadingSize(value, step);
-  for (int64_t size :
-       type.getShape().drop_front(std::min<int64_t>(1, type.getRank())))
-    // The only other dynamic dimension is that of index scores.
-    count *=
-        ShapedType::isDynamic(size) ? std::max<int64_t>(step.context, 1) : size;
-  return count;
+  ArrayRef<int64_t> row = tensorType(value).getShape().drop_front();
+  return product({leadingSize(value, step), llvm::product_of(row)});
 }
 
 static int64_t bytesOf(int64_t count, Type elementType) {
-  return llvm::divideCeil(count * elementType.getIntOrFloatBitWidth(), 8);
+  int64_t bits = product({count, elementType.getIntOrFloatBitWidth()});
+  return bits == kMaxCount ? kMaxCount : llvm::divideCeil(bits, 8);
 }
 
 static int64_t bytes(Value value, const StepShape &step) {
-  return bytesOf(elements(value, step),
-                 cast<RankedTensorType>(value.getType()).getElementType());
+  return bytesOf(elements(value, step), elementType(value));
 }
 
 static bool isWeight(Value value) {
   return isa_and_nonnull<WeightOp>(value.getDefiningOp());
 }
 
-/// Bytes of operands and results; whole weights, unless the op reads parts.
-static OpCost traffic(Operation *op, const StepShape &step) {
+/// Bytes of the operands; weights as a whole.
+static OpCost inputTraffic(Operation *op, const StepShape &step) {
   OpCost cost;
   for (Value operand : op->getOperands())
-    (isWeight(operand) ? cost.weightBytes : cost.activationBytesRead) +=
-        bytes(operand, step);
+    add(isWeight(operand) ? cost.weightBytes : cost.activationBytesRead,
+        bytes(operand, step));
+  return cost;
+}
+
+/// Bytes of the operands and results.
+static OpCost traffic(Operation *op, const StepShape &step) {
+  OpCost cost = inputTraffic(op, step);
   for (Value result : op->getResults())
-    cost.activationBytesWritten += bytes(result, step);
+    add(cost.activationBytesWritten, bytes(result, step));
   return cost;
 }
 
 /// Adds arithmetic at the precision of `type`.
 static void addFlops(OpCost &cost, Type type, int64_t flops) {
   if (isa<Float4E2M1FNType>(type))
-    cost.flopsF4 += flops;
+    add(cost.flopsF4, flops);
   else if (isa<Float8E4M3FNType>(type))
-    cost.flopsF8 += flops;
+    add(cost.flopsF8, flops);
   else if (isa<BFloat16Type, Float16Type>(type))
-    cost.flopsBF16 += flops;
+    add(cost.flopsBF16, flops);
   else
-    cost.flopsF32 += flops;
-}
-
-static Type elementType(Value value) {
-  return cast<RankedTensorType>(value.getType()).getElementType();
+    add(cost.flopsF32, flops);
 }
 
 /// `perElement` f32 operations for each element of `value`.
 static OpCost elementwise(Operation *op, Value value, int64_t perElement,
                           const StepShape &step) {
   OpCost cost = traffic(op, step);
-  cost.flopsF32 += perElement * elements(value, step);
+  add(cost.flopsF32, product({perElement, elements(value, step)}));
   return cost;
 }
 
@@ -152,15 +227,13 @@ OpCost EmbedOp::getCost(const StepShape &step) {
   return cost;
 }
 
-OpCost StreamExpandOp::getCost(const StepShape &step) {
-  return traffic(*this, step);
-}
+OpCost StreamExpandOp::getCost(const StepShape &step) { return traffic(*this, step); }
 
 OpCost StreamProjectOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   int64_t width = elements(getStreams(), step); // T n D
-  int64_t rows = cast<RankedTensorType>(getFn().getType()).getDimSize(0);
-  cost.flopsF32 += 2 * width * rows + 2 * width;
+  int64_t rows = tensorType(getFn()).getDimSize(0);
+  add(cost.flopsF32, product({2, width, rows + 1}));
   return cost;
 }
 
@@ -174,15 +247,16 @@ OpCost StreamCollapseOp::getCost(const StepShape &step) {
 }
 
 OpCost StreamMixOp::getCost(const StepShape &step) {
-  int64_t n = cast<RankedTensorType>(getStreams().getType()).getDimSize(1);
+  int64_t n = tensorType(getStreams()).getDimSize(1);
   return elementwise(*this, getStreams(), 2 * n + 2, step);
 }
 
 OpCost TakeOp::getCost(const StepShape &step) {
   OpCost cost;
   cost.activationBytesWritten = bytes(getResult(), step);
+  int64_t rows = leadingSize(getResult(), step);
   cost.activationBytesRead =
-      cost.activationBytesWritten + bytes(getRows(), step);
+      sum({cost.activationBytesWritten, bytesOf(rows, elementType(getRows()))});
   return cost;
 }
 
@@ -196,28 +270,30 @@ OpCost RmsNormOp::getCost(const StepShape &step) {
 
 OpCost LinearOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  int64_t K = cast<RankedTensorType>(getWeight().getType()).getDimSize(1);
-  addFlops(cost, elementType(getX()), 2 * K * elements(getResult(), step));
+  int64_t K = tensorType(getWeight()).getDimSize(1);
+  addFlops(cost, elementType(getX()), product({2, K, elements(getResult(), step)}));
   return cost;
 }
 
 OpCost GroupedLinearOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  int64_t K = cast<RankedTensorType>(getWeight().getType()).getDimSize(1);
-  addFlops(cost, elementType(getX()), 2 * K * elements(getResult(), step));
+  int64_t K = tensorType(getWeight()).getDimSize(1);
+  addFlops(cost, elementType(getX()), product({2, K, elements(getResult(), step)}));
   return cost;
 }
 
 OpCost RopeOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  auto type = cast<RankedTensorType>(getX().getType());
-  int64_t rows = elements(getX(), step) / type.getShape().back();
-  cost.flopsF32 += 3 * rows * getTable().getDim();
+  ArrayRef<int64_t> shape = tensorType(getX()).getShape();
+  int64_t heads = llvm::product_of(shape.drop_front().drop_back());
+  // A pair takes four products and two sums.
+  add(cost.flopsF32,
+      product({3, leadingSize(getX(), step), heads, getTable().getDim()}));
   return cost;
 }
 
 OpCost HadamardOp::getCost(const StepShape &step) {
-  int64_t d = cast<RankedTensorType>(getX().getType()).getShape().back();
+  int64_t d = tensorType(getX()).getShape().back();
   return elementwise(*this, getX(), llvm::Log2_64(d) + 1, step);
 }
 
@@ -237,45 +313,49 @@ OpCost AppendOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   if (PoolOp pool = lookupPool(*this, getPoolAttr()))
     cost.poolBytesWritten =
-        leadingSize(getRows(), step) * pool.getFormat().getRowBytes();
+        product({leadingSize(getRows(), step), pool.getFormat().getRowBytes()});
   return cost;
 }
 
 OpCost CompressOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  int64_t rows = getHalves() * getRatio();
-  int64_t entries = step.completedEntries(getRatio());
-  int64_t width = cast<RankedTensorType>(getEntries().getType()).getDimSize(1);
+  int64_t m = getRatio(), before = step.tokensBefore();
+  int64_t entries = step.completedEntries(m);
+  int64_t pooledRows = product({entries, getHalves() * m});
+  // Entry 0 has no previous window.
+  if (getOverlap() && before < m && step.context >= m)
+    pooledRows -= step.sequences * m;
   // Bias add, then exponential, two sums and a product per pooled element.
-  cost.flopsF32 += elements(getKv(), step) + 5 * entries * rows * width;
-  if (PoolOp pool = lookupPool(*this, getStateAttr())) {
-    int64_t rowBytes = pool.getFormat().getRowBytes();
-    cost.poolBytesWritten = step.tokens * rowBytes;
-    // Rows of the step's own tokens need not be read back.
-    int64_t before =
-        std::max<int64_t>(0, std::min(entries * rows, step.sequences * rows) -
-                                 std::min(step.tokens, step.sequences * rows));
-    cost.poolBytesRead = before * rowBytes;
-  }
+  add(cost.flopsF32, elements(getKv(), step));
+  add(cost.flopsF32, product({5, pooledRows, tensorType(getEntries()).getDimSize(1)}));
+  PoolOp pool = lookupPool(*this, getStateAttr());
+  if (!pool)
+    return cost;
+  // Rows of the step's own tokens need not be read back, and only the ring's
+  // worth of the last ones need be stored.
+  int64_t rowBytes = pool.getFormat().getRowBytes();
+  int64_t firstWindow = std::max<int64_t>(0, (before / m + 1 - getHalves()) * m);
+  int64_t readRows = entries ? before - firstWindow : 0;
+  int64_t writtenRows =
+      std::min<int64_t>(step.tokensPerSequence(), pool.getSize().value_or(0));
+  cost.poolBytesRead = product({step.sequences, readRows, rowBytes});
+  cost.poolBytesWritten = product({step.sequences, writtenRows, rowBytes});
   return cost;
 }
 
 OpCost IndexScoreOp::getCost(const StepShape &step) {
-  OpCost cost;
+  OpCost cost = inputTraffic(*this, step);
   PoolOp pool = lookupPool(*this, getKeysAttr());
   if (!pool)
     return cost;
-  auto q = cast<RankedTensorType>(getQ().getType());
-  int64_t heads = q.getDimSize(1), width = q.getDimSize(2),
-          m = pool.getRowTokens();
+  RankedTensorType q = tensorType(getQ());
+  int64_t heads = q.getDimSize(1), width = q.getDimSize(2), m = pool.getRowTokens();
   int64_t pairs = step.visibleEntries(m);
   // Products as in specification 9.4, then the head's rectifier and weight.
-  addFlops(cost, q.getElementType(), 2 * heads * width * pairs);
-  cost.flopsF32 += 3 * heads * pairs;
+  addFlops(cost, q.getElementType(), product({2, heads, width, pairs}));
+  add(cost.flopsF32, product({3, heads, pairs}));
   cost.poolBytesRead =
-      step.sequences * (step.context / m) * pool.getFormat().getRowBytes();
-  cost.activationBytesRead = bytes(getQ(), step) + bytes(getWeights(), step) +
-                             (getQScale() ? bytes(getQScale(), step) : 0);
+      product({step.sequences, step.context / m, pool.getFormat().getRowBytes()});
   cost.activationBytesWritten = bytesOf(pairs, elementType(getScores()));
   return cost;
 }
@@ -294,56 +374,47 @@ OpCost IndexTopkOp::getCost(const StepShape &step) {
 }
 
 /// Keys that a step's queries attend to in the entry pool, and the rows of it
-/// that the step must read.
+/// that the step must read: of a selection at most as many as it has places,
+/// since queries may agree.
 static std::pair<int64_t, int64_t> entryKeys(SparseAttentionOp op, PoolOp pool,
                                              const StepShape &step) {
   int64_t m = pool.getRowTokens();
-  int64_t visible = step.visibleEntries(m);
-  int64_t stored = step.sequences * (step.context / m);
+  int64_t stored = product({step.sequences, step.context / m});
   if (!op.getIndices())
-    return {visible, stored};
-  // min(visible, k) summed over tokens: the window's sum with W = k, counted
-  // in entries.
-  int64_t k = cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1);
-  int64_t keys = 0;
-  int64_t first = step.context - step.tokensPerSequence() + 1;
-  int64_t saturated = k * m; // from this context on every query has k entries
-  int64_t ramp =
-      std::clamp<int64_t>(saturated - first, 0, step.tokensPerSequence());
-  for (int64_t i = 0; i < ramp; ++i)
-    keys += std::min((first + i) / m, k);
-  keys = step.sequences * (keys + (step.tokensPerSequence() - ramp) * k);
+    return {step.visibleEntries(m), stored};
+  int64_t keys = step.selectedEntries(m, tensorType(op.getIndices()).getDimSize(1));
   return {keys, std::min(stored, keys)};
 }
 
 OpCost SparseAttentionOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  auto q = cast<RankedTensorType>(getQ().getType());
+  RankedTensorType q = tensorType(getQ());
   int64_t heads = q.getDimSize(1), d = q.getDimSize(2);
-  int64_t dv = cast<RankedTensorType>(getResult().getType()).getDimSize(2);
+  int64_t dv = tensorType(getResult()).getDimSize(2);
+  auto lookup = [&](FlatSymbolRefAttr symbol) {
+    return symbol ? lookupPool(*this, symbol) : PoolOp();
+  };
   auto rowBytes = [&](FlatSymbolRefAttr symbol) -> int64_t {
-    PoolOp pool = symbol ? lookupPool(*this, symbol) : PoolOp();
+    PoolOp pool = lookup(symbol);
     return pool ? pool.getFormat().getRowBytes() : 0;
   };
   int64_t keys = 0;
-  if (PoolOp pool =
-          getWindowAttr() ? lookupPool(*this, getWindowAttr()) : PoolOp()) {
+  if (PoolOp pool = lookup(getWindowAttr())) {
     int64_t W = pool.getSize().value_or(1);
-    keys += step.windowKeys(W);
-    int64_t rows = step.sequences *
-                   std::min(step.context, W - 1 + step.tokensPerSequence());
-    cost.poolBytesRead +=
-        rows * (rowBytes(getWindowAttr()) + rowBytes(getWindowValuesAttr()));
+    add(keys, step.windowKeys(W));
+    int64_t rows = std::min(step.context, W - 1 + step.tokensPerSequence());
+    add(cost.poolBytesRead,
+        product({step.sequences, rows,
+                 rowBytes(getWindowAttr()) + rowBytes(getWindowValuesAttr())}));
   }
-  if (PoolOp pool =
-          getEntriesAttr() ? lookupPool(*this, getEntriesAttr()) : PoolOp()) {
-    auto [entries, rows] = entryKeys(*this, pool, step);
-    keys += entries;
-    cost.poolBytesRead +=
-        rows * (rowBytes(getEntriesAttr()) + rowBytes(getEntryValuesAttr()));
+  if (PoolOp pool = lookup(getEntriesAttr())) {
+    auto [attended, rows] = entryKeys(*this, pool, step);
+    add(keys, attended);
+    add(cost.poolBytesRead,
+        product({rows, rowBytes(getEntriesAttr()) + rowBytes(getEntryValuesAttr())}));
   }
-  addFlops(cost, q.getElementType(), 2 * heads * (d + dv) * keys);
-  cost.flopsF32 += 4 * heads * keys;
+  addFlops(cost, q.getElementType(), product({2, heads, d + dv, keys}));
+  add(cost.flopsF32, product({4, heads, keys}));
   return cost;
 }
 
@@ -356,27 +427,26 @@ OpCost RouteTopkOp::getCost(const StepShape &step) {
 }
 
 OpCost RouteHashOp::getCost(const StepShape &step) {
-  OpCost cost = traffic(*this, step);
-  cost.weightBytes = bytesOf(elements(getIds(), step), elementType(getTable()));
-  cost.flopsF32 += 4 * elements(getIds(), step);
+  OpCost cost;
+  int64_t count = elements(getIds(), step); // T A, as read from the table
+  cost.weightBytes = bytesOf(count, elementType(getTable()));
+  cost.activationBytesRead = sum({bytes(getLogits(), step), bytes(getTokenIds(), step)});
+  cost.activationBytesWritten = sum({bytes(getIds(), step), bytes(getWeights(), step)});
+  cost.flopsF32 = product({4, count});
   return cost;
 }
 
 OpCost ExpertsOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
-  ArrayRef<int64_t> weight =
-      cast<RankedTensorType>(getWeight().getType()).getShape();
-  int64_t A = cast<RankedTensorType>(getIds().getType()).getDimSize(1);
-  int64_t rows = elements(getIds(), step); // T A
-  addFlops(cost, elementType(getX()), 2 * rows * weight[1] * weight[2]);
-  // Experts that at least one token chose, expected under uniform routing.
-  double untouched =
-      std::pow(1.0 - static_cast<double>(A) / weight[0], rows / A);
-  double share = rows <= A
-                     ? std::min(1.0, static_cast<double>(rows) / weight[0])
-                     : 1.0 - untouched;
-  int64_t whole = cost.weightBytes;
-  cost.weightBytes = std::llround(whole * share);
+  ArrayRef<int64_t> weight = tensorType(getWeight()).getShape();
+  int64_t T = leadingSize(getIds(), step), A = tensorType(getIds()).getDimSize(1);
+  addFlops(cost, elementType(getX()), product({2, T, A, weight[1], weight[2]}));
+  // The share of experts that at least one token chose, expected under uniform
+  // routing; exact for one token.
+  double share =
+      T == 1 ? static_cast<double>(A) / weight[0]
+             : 1.0 - std::pow(1.0 - static_cast<double>(A) / weight[0], T);
+  cost.weightBytes = std::llround(cost.weightBytes * share);
   return cost;
 }
 
@@ -389,5 +459,12 @@ OpCost CombineOp::getCost(const StepShape &step) {
 }
 
 OpCost SampleOp::getCost(const StepShape &step) {
-  return elementwise(*this, getLogits(), getUniform() ? 4 : 1, step);
+  OpCost cost;
+  int64_t rows = leadingSize(getLogits(), step);
+  cost.activationBytesRead =
+      sum({bytes(getLogits(), step),
+           getUniform() ? bytesOf(rows, elementType(getUniform())) : 0});
+  cost.activationBytesWritten = bytesOf(rows, elementType(getIds()));
+  cost.flopsF32 = product({getUniform() ? 4 : 1, elements(getLogits(), step)});
+  return cost;
 }

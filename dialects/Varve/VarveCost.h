@@ -6,12 +6,14 @@
 #ifndef VARVE_DIALECTS_VARVE_VARVECOST_H
 #define VARVE_DIALECTS_VARVE_VARVECOST_H
 
+#include "llvm/Support/Error.h"
 #include <cstdint>
 
 namespace mlir::varve {
 
 /// A step of `sequences` sequences that contribute the same number of tokens,
-/// each ending with `context` tokens processed in all.
+/// each ending with `context` tokens processed in all. Whoever fills one from
+/// a user's numbers calls `check` before using it.
 struct StepShape {
   int64_t tokens = 1;    ///< T, all sequences together
   int64_t sequences = 1; ///< divides `tokens`
@@ -19,10 +21,21 @@ struct StepShape {
   int64_t logitRows = 1; ///< tokens whose logits are asked for
 
   int64_t tokensPerSequence() const { return tokens / sequences; }
+  /// Tokens of a sequence before the step; the first position of the step.
+  int64_t tokensBefore() const { return context - tokensPerSequence(); }
+
+  /// Fails unless the numbers describe a step: all are positive i32 numbers
+  /// (logitRows may be 0), `sequences` divides `tokens`, a sequence's tokens fit
+  /// its context, and no more logits are asked for than there are tokens.
+  llvm::Error check() const;
 
   /// Sum over the step's tokens of the entries visible at ratio m:
   /// sum of (p + 1) div m over the positions p of the step.
   int64_t visibleEntries(int64_t m) const;
+
+  /// Sum over the step's tokens of the entries that a selection of the best k
+  /// holds at ratio m: sum of min((p + 1) div m, k).
+  int64_t selectedEntries(int64_t m, int64_t k) const;
 
   /// Sum over the step's tokens of the window keys: min(p + 1, W).
   int64_t windowKeys(int64_t W) const;
@@ -32,6 +45,7 @@ struct StepShape {
 };
 
 /// Work of one op in one step. Operations count a multiply and an add as two.
+/// A count that does not fit 63 bits is INT64_MAX, in sums too.
 struct OpCost {
   // Arithmetic by the precision of the operands that are multiplied.
   int64_t flopsF32 = 0;
@@ -45,11 +59,8 @@ struct OpCost {
   int64_t poolBytesRead = 0;
   int64_t poolBytesWritten = 0;
 
-  int64_t flops() const { return flopsF32 + flopsBF16 + flopsF8 + flopsF4; }
-  int64_t bytes() const {
-    return weightBytes + activationBytesRead + activationBytesWritten +
-           poolBytesRead + poolBytesWritten;
-  }
+  int64_t flops() const;
+  int64_t bytes() const;
   OpCost &operator+=(const OpCost &other);
 };
 
