@@ -28,7 +28,7 @@ def Varve_CompressOp : Varve_PoolUserOp<"compress"> {
 
     ```mlir
     %e, %starts, %eslots = varve.compress %kv, %gate, %ape
-        in @layers.2.attn.compressor.state ratio 4 overlap at (%positions, %slots)
+        in @layers.2.attn.compressor.state ratio 4 overlap at(%positions, %slots)
         : (tensor<?x1024xf32>, tensor<?x1024xf32>, tensor<4x1024xf32>,
            tensor<?xi32>, tensor<?xi32>)
         -> (tensor<?x512xbf16>, tensor<?xi32>, tensor<?xi32>)

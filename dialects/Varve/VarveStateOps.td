@@ -17,7 +17,7 @@ def Varve_AppendOp : Varve_PoolUserOp<"append"> {
     C3: the pool is a window or an entry pool.
 
     ```mlir
-    varve.append %kv to @layers.0.attn.window at (%positions, %slots)
+    varve.append %kv to @layers.0.attn.window at(%positions, %slots)
         : tensor<?x512xbf16>, tensor<?xi32>, tensor<?xi32>
     ```
   }];
