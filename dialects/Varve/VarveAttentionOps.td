@@ -20,11 +20,11 @@ def Varve_CompressOp : Varve_PoolUserOp<"compress"> {
     Results: the entries, the position m w of each entry's window start, and
     its slot.
 
-    C1: `kv` and `gate` are [T, c dc], `bias` is [m, c dc], all f32 (bias: any
-        weight type).
-    C2: `entries` is [E, dc]; `starts` and `entry_slots` are [E].
-    C3: the state pool holds at least c m rows of 2 c dc f32.
-    C4: one position and one slot per row.
+    * C1: `kv` and `gate` are [T, c dc], `bias` is [m, c dc], f32 (bias: also
+        bf16 or f16).
+    * C2: `entries` is [E, dc]; `starts` and `entry_slots` are [E].
+    * C3: the state pool holds at least c m rows of 2 c dc f32.
+    * C4: one position and one slot per row.
 
     ```mlir
     %e, %starts, %eslots = varve.compress %kv, %gate, %ape
@@ -63,11 +63,11 @@ def Varve_IndexScoreOp : Varve_PoolUserOp<"index_score"> {
     With `round each_step` the product `w scale`, the dot products, the weighted
     dot products and the sum round to the result's element type.
 
-    C1: `q` is [T, Hi, di], `weights` [T, Hi], the result [T, S].
-    C2: `q` has scales exactly when its element type is a code: [T, Hi,
+    * C1: `q` is [T, Hi, di], `weights` [T, Hi], the result [T, S].
+    * C2: `q` has scales exactly when its element type is a code: [T, Hi,
         ceil(di / q_block)].
-    C3: the key pool is an entry pool of rows of di elements.
-    C4: one position and one slot per token.
+    * C3: the key pool is an entry pool of rows of di elements.
+    * C4: one position and one slot per token.
   }];
   let arguments = (ins Varve_Operand:$q, Optional<Varve_Scales>:$q_scale,
                        Varve_Activation:$weights, FlatSymbolRefAttr:$keys,
@@ -91,7 +91,7 @@ def Varve_IndexTopkOp : Varve_ComputeOp<"index_topk",
     The k largest scores of each row, best first; of equal scores the lower
     entry number wins. Scores of -inf are never selected; unused places are -1.
 
-    C1: `scores` is [T, S], the result [T, k].
+    * C1: `scores` is [T, S], the result [T, k].
   }];
   let arguments = (ins Varve_Scores:$scores, Varve_Positive:$k);
   let results = (outs Varve_Numbers:$indices);
@@ -125,15 +125,15 @@ def Varve_SparseAttentionOp : Varve_PoolUserOp<"sparse_attention",
     without); with `probabilities` p_s rounds to that type for the weighted sum,
     relative to the running maximum of its block, but not for the denominator.
 
-    C1: at least one of `window` and `entries` is named; `indices` needs
+    * C1: at least one of `window` and `entries` is named; `indices` needs
         `entries`; a value pool needs its key pool, and both sources have value
         pools or neither.
-    C2: `q` is [T, H, d]; kv_heads divides H; key pools hold rows of
+    * C2: `q` is [T, H, d]; kv_heads divides H; key pools hold rows of
         kv_heads d elements.
-    C3: the result is [T, H, dv]; dv <= d, or value pools hold rows of
+    * C3: the result is [T, H, dv]; dv <= d, or value pools hold rows of
         kv_heads dv elements.
-    C4: `sink` is [H]; `indices` is [T, k]; one position and slot per token.
-    C5: a window pool where `window` names it, an entry pool where `entries`
+    * C4: `sink` is [H]; `indices` is [T, k]; one position and slot per token.
+    * C5: a window pool where `window` names it, an entry pool where `entries`
         does; value pools agree with their key pools in size or ratio.
   }];
   let arguments = (ins Varve_Activation:$q, Optional<Varve_Numbers>:$indices,

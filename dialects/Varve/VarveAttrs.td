@@ -50,10 +50,10 @@ def Varve_SegmentAttr : Varve_Attr<"Segment", "segment"> {
     `448 x f8E4M3FN scaled 64 x f8E8M0FNU` stores 448 elements as E4M3 codes
     with one E8M0 scale per 64; `64 x bf16` stores 64 elements as they are.
 
-    C1: the element count is positive and at most 2^24.
-    C2: a low-precision type (f8E4M3FN, f4E2M1FN) has a scale type (f8E8M0FNU,
+    * C1: the element count is positive and at most 2^24.
+    * C2: a low-precision type (f8E4M3FN, f4E2M1FN) has a scale type (f8E8M0FNU,
         f32) and a positive block; f32, bf16 and f16 have neither.
-    C3: the block divides the element count.
+    * C3: the block divides the element count.
   }];
   let parameters = (ins
     "int64_t":$size,
@@ -82,8 +82,8 @@ def Varve_FormatAttr : Varve_Attr<"Format", "format"> {
     compressed entry, `<448 x f8E4M3FN scaled 64 x f8E8M0FNU, 64 x bf16>`, takes
     448 + 128 + 8 = 584 bytes.
 
-    C1: at least one segment, at most 16.
-    C2: the codes of each segment fill whole bytes.
+    * C1: at least one segment, at most 16.
+    * C2: the codes of each segment fill whole bytes.
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::varve::SegmentAttr">:$segments);
   let hasCustomAssemblyFormat = 1;
@@ -115,7 +115,7 @@ def Varve_YarnAttr : Varve_Attr<"Yarn", "yarn"> {
     `lo = floor(c(beta_fast))`, `hi = ceil(c(beta_slow))`,
     `c(b) = r ln(original / (2 pi b)) / (2 ln theta)`, both clamped to [0, r-1].
 
-    C1: factor >= 1, beta_fast >= beta_slow > 0, all finite; original is a
+    * C1: factor >= 1, beta_fast >= beta_slow > 0, all finite; original is a
         positive i32 number.
   }];
   let parameters = (ins "::mlir::FloatAttr":$factor, "::mlir::FloatAttr":$beta_fast,
@@ -130,7 +130,7 @@ def Varve_RopeAttr : Varve_Attr<"Rope", "rope"> {
     Base `theta`, `dim` rotary dimensions, optionally interpolated by YaRN. No
     magnitude correction is applied.
 
-    C1: theta > 1 and finite, dim is even and positive.
+    * C1: theta > 1 and finite, dim is even and positive.
   }];
   let parameters = (ins "::mlir::FloatAttr":$theta, "int64_t":$dim,
                         OptionalParameter<"::mlir::varve::YarnAttr">:$yarn);
@@ -150,7 +150,7 @@ def Varve_ModelAttr : Varve_Attr<"Model", "model"> {
     are below `vocab`, positions below `max_positions`; `bos` and `eos` are -1
     where the model has none.
 
-    C1: vocab and max_positions are positive i32 numbers; bos and eos are below
+    * C1: vocab and max_positions are positive i32 numbers; bos and eos are below
         vocab.
   }];
   let parameters = (ins

@@ -12,8 +12,8 @@ def Varve_RouteTopkOp : Varve_ComputeOp<"route_topk",
     equal ones by lower expert number; `weights = a[ids]`, divided by their sum
     if `normalize`, times `scale`. f32.
 
-    C1: `logits` is [T, X], `bias` [X].
-    C2: A is at most X.
+    * C1: `logits` is [T, X], `bias` [X].
+    * C2: A is at most X.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Optional<Varve_PlainWeight>:$bias,
                        Varve_Positive:$active, Varve_Scoring:$scoring,
@@ -32,8 +32,8 @@ def Varve_RouteHashOp : Varve_ComputeOp<"route_hash",
   let description = [{
     `ids[t] = table[token_ids[t]]`; the weights are those of `varve.route_topk`.
 
-    C1: `logits` is [T, X], `table` [V, A], one token id per row.
-    C2: A is at most X.
+    * C1: `logits` is [T, X], `table` [V, A], one token id per row.
+    * C2: A is at most X.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Varve_TokenNumbers:$token_ids,
                        Varve_RoutingTable:$table,
@@ -53,13 +53,13 @@ def Varve_ExpertsOp : Varve_ComputeOp<"experts", [AttrSizedOperandSegments]> {
     same for all of a token's experts. Scales are as for `varve.linear`, within
     each expert's matrix.
 
-    C1: `ids` is [T, A], `weight` [X, N, K], the result [T, A, N]; `x` is [T, K]
+    * C1: `ids` is [T, A], `weight` [X, N, K], the result [T, A, N]; `x` is [T, K]
         or [T, A, K]; A is at most X.
-    C2: an operand has scales exactly when its element type is f8E4M3FN or
+    * C2: an operand has scales exactly when its element type is f8E4M3FN or
         f4E2M1FN, and a block exactly when it has scales.
-    C3: `x_scale` has the shape of `x` with ceil(K / x_block) as last dimension;
+    * C3: `x_scale` has the shape of `x` with ceil(K / x_block) as last dimension;
         `weight_scale` is [X, ceil(N / rows), ceil(K / columns)].
-    C4: codes of `x` need codes of `weight`; one of the two blocks' columns
+    * C4: codes of `x` need codes of `weight`; one of the two blocks' columns
         divides the other.
   }];
   let arguments = (ins
@@ -83,9 +83,9 @@ def Varve_SwigluOp : Varve_ComputeOp<"swiglu"> {
     weight of the (token, expert) if given; `silu(z) = z / (1 + e^-z)`. A limit
     of 0 does not clamp. f32.
 
-    C1: `gate`, `up` and the result have the same shape, of rank 2 or more.
-    C2: `weights` has that shape without its last dimension.
-    C3: the limit is not negative.
+    * C1: `gate`, `up` and the result have the same shape, of rank 2 or more.
+    * C2: `weights` has that shape without its last dimension.
+    * C3: the limit is not negative.
   }];
   let arguments = (ins Varve_Activation:$gate, Varve_Activation:$up,
                        Optional<Varve_F32Tensor>:$weights, Varve_Finite:$limit);
@@ -103,7 +103,7 @@ def Varve_CombineOp : Varve_ComputeOp<"combine"> {
     `y[t] = sum_a x[t, a] (+ shared[t])`, in f32: experts in ascending expert
     number, the shared expert last.
 
-    C1: `x` is [T, A, D], `ids` [T, A], `shared` and the result [T, D].
+    * C1: `x` is [T, A, D], `ids` [T, A], `shared` and the result [T, D].
   }];
   let arguments = (ins Varve_Activation:$x, Varve_Numbers:$ids,
                        Optional<Varve_Activation>:$shared);
@@ -124,9 +124,9 @@ def Varve_SampleOp : Varve_ComputeOp<"sample",
     and the first id at which the cumulative mass exceeds
     `uniform[i] * (kept mass)` is chosen.
 
-    C1: `logits` is [R, V], `uniform` [R] with numbers in [0, 1), present
+    * C1: `logits` is [R, V], `uniform` [R] with numbers in [0, 1), present
         exactly when the temperature is positive.
-    C2: temperature >= 0, 0 < top_p <= 1.
+    * C2: temperature >= 0, 0 < top_p <= 1.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Optional<Varve_F32Tensor>:$uniform,
                        Varve_Finite:$temperature,

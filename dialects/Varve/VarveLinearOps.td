@@ -12,9 +12,9 @@ def Varve_RmsNormOp : Varve_ComputeOp<"rms_norm"> {
     mean, `mean + eps`, the reciprocal root and the product each round to the
     result's element type; the mean accumulates in f32.
 
-    C1: `x` and the result have the same shape, of rank 2 or more.
-    C2: `weight` is [size of the last dimension].
-    C3: `each_step` is for the weightless form.
+    * C1: `x` and the result have the same shape, of rank 2 or more.
+    * C2: `weight` is [size of the last dimension].
+    * C3: `each_step` is for the weightless form.
   }];
   let arguments = (ins Varve_Activation:$x, Optional<Varve_PlainWeight>:$weight,
                        Varve_Epsilon:$eps, Varve_RoundingAttr:$rounding);
@@ -40,13 +40,13 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
     code products, multiplied by the product of its two scales and added to an
     f32 total in ascending order.
 
-    C1: `weight` is [N, K]; K is the product of the dimensions of `x` after the
+    * C1: `weight` is [N, K]; K is the product of the dimensions of `x` after the
         first, N that of the result.
-    C2: an operand has scales exactly when its element type is f8E4M3FN or
+    * C2: an operand has scales exactly when its element type is f8E4M3FN or
         f4E2M1FN, and a block exactly when it has scales.
-    C3: `x_scale` is [T, ceil(K / x_block)], `weight_scale`
+    * C3: `x_scale` is [T, ceil(K / x_block)], `weight_scale`
         [ceil(N / rows), ceil(K / columns)].
-    C4: codes of `x` need codes of `weight`; one of the two blocks' columns
+    * C4: codes of `x` need codes of `weight`; one of the two blocks' columns
         divides the other.
 
     ```mlir
@@ -78,8 +78,8 @@ def Varve_GroupedLinearOp : Varve_ComputeOp<"grouped_linear", [AttrSizedOperandS
     Flattening, scales and their constraints are those of `varve.linear`, with
     `x_block` and the columns of `weight_block` counted within a group.
 
-    C1: `groups` divides N and K; `weight` is [N, K / groups].
-    C2-C4: as for `varve.linear`.
+    * C1: `groups` divides N and K; `weight` is [N, K / groups].
+    * C2-C4: as for `varve.linear`.
   }];
   let arguments = (ins
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale,
@@ -106,8 +106,8 @@ def Varve_RopeOp : Varve_ComputeOp<"rope", [AllTypesMatch<["x", "result"]>]> {
     negative angle. Angles are f32 products of the position and the f32
     frequency; sine and cosine are f32.
 
-    C1: the table's dimensions fit the last dimension of `x`.
-    C2: one position per row.
+    * C1: the table's dimensions fit the last dimension of `x`.
+    * C2: one position per row.
   }];
   let arguments = (ins Varve_Activation:$x, Varve_TokenNumbers:$positions,
                        Varve_RopeAttr:$table, UnitAttr:$inverse);
@@ -126,7 +126,7 @@ def Varve_HadamardOp : Varve_ComputeOp<"hadamard", [AllTypesMatch<["x", "result"
     last dimension, natural (Sylvester) order, in f32. Applying it twice is the
     identity in real arithmetic.
 
-    C1: `x` has rank 2 or more, and d is a power of two.
+    * C1: `x` has rank 2 or more, and d is a power of two.
   }];
   let arguments = (ins Varve_Activation:$x);
   let results = (outs Varve_Activation:$result);
@@ -147,8 +147,8 @@ def Varve_QuantizeOp : Varve_ComputeOp<"quantize"> {
     `a / M` is the f32 product with the f32 reciprocal, and the power of two is
     taken from its bits.
 
-    C1: `codes` has the shape of `x`, of rank 2 or more.
-    C2: `scales` has the shape of `x` with ceil(last / block) as last dimension.
+    * C1: `codes` has the shape of `x`, of rank 2 or more.
+    * C2: `scales` has the shape of `x` with ceil(last / block) as last dimension.
   }];
   let arguments = (ins Varve_Activation:$x, Varve_Positive:$block);
   let results = (outs Varve_Codes:$codes, Varve_Scales:$scales);
@@ -163,8 +163,8 @@ def Varve_DequantizeOp : Varve_ComputeOp<"dequantize"> {
   let description = [{
     `y[.., i] = codes[.., i] scales[.., i div block]`.
 
-    C1: the result has the shape of `codes`, of rank 2 or more.
-    C2: `scales` has the shape of `codes` with ceil(last / block) as last
+    * C1: the result has the shape of `codes`, of rank 2 or more.
+    * C2: `scales` has the shape of `codes` with ceil(last / block) as last
         dimension.
   }];
   let arguments = (ins Varve_Codes:$codes, Varve_Scales:$scales, Varve_Positive:$block);

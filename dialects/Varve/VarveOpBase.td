@@ -65,8 +65,10 @@ def Varve_StoredTensor
 //===----------------------------------------------------------------------===//
 
 // Sizes and counts. Numbers of rows and elements are i32 values at run time.
-def Varve_Positive
-    : ConfinedAttr<I64Attr, [IntPositive, IntMaxValue<0x7fffffff>]>;
+def Varve_Positive : ConfinedAttr<I64Attr, [AttrConstraint<
+    CPred<"::llvm::isUInt<31>(::llvm::cast<::mlir::IntegerAttr>($_self).getInt()) && "
+          "::llvm::cast<::mlir::IntegerAttr>($_self).getInt() != 0">,
+    "whose value is a positive i32 number">]>;
 def Varve_IsFinite : AttrConstraint<
     CPred<"::llvm::cast<::mlir::FloatAttr>($_self).getValue().isFinite()">,
     "whose value is finite">;

@@ -12,9 +12,9 @@ def Varve_AppendOp : Varve_PoolUserOp<"append"> {
     window pool). Rows whose slot is -1 are not stored. A later row of the same
     step replaces an earlier one at the same place.
 
-    C1: `rows` has rank 2 and its width equals the pool's.
-    C2: one position and one slot per row.
-    C3: the pool is a window or an entry pool.
+    * C1: `rows` has rank 2 and its width equals the pool's.
+    * C2: one position and one slot per row.
+    * C3: the pool is a window or an entry pool.
 
     ```mlir
     varve.append %kv to @layers.0.attn.window at(%positions, %slots)
@@ -47,9 +47,9 @@ def Varve_PoolOp : Varve_Op<"pool", [Symbol]> {
 
     When a sequence is added to a slot, all its rows are absent.
 
-    C1: `size` is present exactly for window and state pools, `ratio` and
+    * C1: `size` is present exactly for window and state pools, `ratio` and
         `page` exactly for entry pools; all are positive.
-    C2: `ratio` divides `page`.
+    * C2: `ratio` divides `page`.
 
     ```mlir
     varve.pool @layers.2.attn.entries entries ratio 4 page 256
@@ -89,8 +89,8 @@ def Varve_WeightOp : Varve_Op<"weight", [
     A `*` in the name stands for an expert number and stacks the experts'
     tensors into a leading dimension.
 
-    C1: the name is not empty and has at most one `*`.
-    C2: the type is static; a stacked weight has rank 2 or more.
+    * C1: the name is not empty and has at most one `*`.
+    * C2: the type is static; a stacked weight has rank 2 or more.
 
     ```mlir
     %w1 = varve.weight "layers.3.ffn.experts.*.w1.weight"

@@ -9,8 +9,8 @@ def Varve_EmbedOp : Varve_ComputeOp<"embed"> {
   let description = [{
     `y[t, :] = table[ids[t], :]`.
 
-    C1: `table` is [V, D] and the result [T, D].
-    C2: one id per result row.
+    * C1: `table` is [V, D] and the result [T, D].
+    * C2: one id per result row.
   }];
   let arguments = (ins Varve_TokenNumbers:$ids, Varve_PlainWeight:$table);
   let results = (outs Varve_Activation:$result);
@@ -23,7 +23,7 @@ def Varve_StreamExpandOp : Varve_ComputeOp<"stream_expand"> {
   let description = [{
     `X[t, j, :] = x[t, :]` for j = 0 ... n - 1.
 
-    C1: `x` is [T, D] and the result [T, n, D] of the same element type.
+    * C1: `x` is [T, D] and the result [T, n, D] of the same element type.
   }];
   let arguments = (ins Varve_Activation:$x);
   let results = (outs Varve_Activation:$result);
@@ -44,10 +44,10 @@ def Varve_StreamProjectOp : Varve_ComputeOp<"stream_project", [AttrSizedResultSe
 
     in f32. The head form, in front of the output projection, has `pre` only.
 
-    C1: `X` is [T, n, D].
-    C2: `fn` is [n (2 + n), n D] with `base` [n (2 + n)] and `scale` [3]; in the
+    * C1: `X` is [T, n, D].
+    * C2: `fn` is [n (2 + n), n D] with `base` [n (2 + n)] and `scale` [3]; in the
         head form [n, n D], [n], [1].
-    C3: `pre` and `post` are [T, n], `logits` [T, n, n]; `post` and `logits` are
+    * C3: `pre` and `post` are [T, n], `logits` [T, n, n]; `post` and `logits` are
         present together, exactly when `fn` is not of the head form.
 
     ```mlir
@@ -79,7 +79,7 @@ def Varve_SinkhornOp : Varve_ComputeOp<"sinkhorn", [SameOperandsAndResultType]> 
     The last operation is a column step, and sums end at 1 - eps: both are part
     of the function.
 
-    C1: the last two dimensions are equal.
+    * C1: the last two dimensions are equal.
   }];
   let arguments = (ins Varve_F32Tensor:$logits, Varve_Positive:$iterations,
                        Varve_Epsilon:$eps);
@@ -95,7 +95,7 @@ def Varve_StreamCollapseOp : Varve_ComputeOp<"stream_collapse"> {
   let description = [{
     `x[t, :] = sum_j pre[t, j] X[t, j, :]`, summed in f32.
 
-    C1: `X` is [T, n, D], `pre` [T, n], the result [T, D].
+    * C1: `X` is [T, n, D], `pre` [T, n], the result [T, D].
   }];
   let arguments = (ins Varve_Activation:$streams, Varve_F32Tensor:$pre);
   let results = (outs Varve_Activation:$result);
@@ -109,7 +109,7 @@ def Varve_StreamMixOp : Varve_ComputeOp<"stream_mix"> {
     `X'[t, k, :] = post[t, k] y[t, :] + sum_j comb[t, j, k] X[t, j, :]`, in f32.
     The sum runs over the FIRST index of `comb`: it is applied transposed.
 
-    C1: `y` is [T, D], `X` and the result [T, n, D], `post` [T, n],
+    * C1: `y` is [T, D], `X` and the result [T, n, D], `post` [T, n],
         `comb` [T, n, n].
   }];
   let arguments = (ins Varve_Activation:$y, Varve_Activation:$streams,
@@ -127,7 +127,7 @@ def Varve_TakeOp : Varve_ComputeOp<"take"> {
     `y[i, ...] = x[rows[i], ...]`. Used in front of the output head, where only
     some tokens need logits.
 
-    C1: the result is `x` with as many rows as `rows` has numbers, of the same
+    * C1: the result is `x` with as many rows as `rows` has numbers, of the same
         element type.
   }];
   let arguments = (ins Varve_Activation:$x, Varve_TokenNumbers:$rows);
