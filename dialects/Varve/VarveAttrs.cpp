@@ -32,7 +32,9 @@ using EmitError = function_ref<InFlightDiagnostic()>;
 static constexpr int64_t kMaxSegment = 1 << 24;
 static constexpr size_t kMaxSegments = 16;
 
-static bool isCode(Type type) { return isa<Float8E4M3FNType, Float4E2M1FNType>(type); }
+static bool isCode(Type type) {
+  return isa<Float8E4M3FNType, Float4E2M1FNType>(type);
+}
 
 /// `448 x f8E4M3FN scaled 64 x f8E8M0FNU`
 static ParseResult parseBareSegment(AsmParser &parser, SegmentAttr &segment) {
@@ -55,12 +57,14 @@ static ParseResult parseBareSegment(AsmParser &parser, SegmentAttr &segment) {
 static void printBareSegment(AsmPrinter &printer, SegmentAttr segment) {
   printer << segment.getSize() << " x " << segment.getElementType();
   if (segment.getBlock())
-    printer << " scaled " << segment.getBlock() << " x " << segment.getScaleType();
+    printer << " scaled " << segment.getBlock() << " x "
+            << segment.getScaleType();
 }
 
 Attribute SegmentAttr::parse(AsmParser &parser, Type) {
   SegmentAttr segment;
-  if (parser.parseLess() || parseBareSegment(parser, segment) || parser.parseGreater())
+  if (parser.parseLess() || parseBareSegment(parser, segment) ||
+      parser.parseGreater())
     return {};
   return segment;
 }
@@ -72,15 +76,17 @@ void SegmentAttr::print(AsmPrinter &printer) const {
 }
 
 LogicalResult SegmentAttr::verify(EmitError emitError, int64_t size,
-                                  Type elementType, int64_t block, Type scaleType) {
+                                  Type elementType, int64_t block,
+                                  Type scaleType) {
   if (size <= 0 || size > kMaxSegment)
     return emitError() << "expected between 1 and " << kMaxSegment
                        << " elements (C1) but got " << size;
   if (!isa<Float32Type, BFloat16Type, Float16Type, Float8E4M3FNType,
            Float4E2M1FNType>(elementType))
-    return emitError() << "expected elements of type f32, bf16, f16, f8E4M3FN or "
-                          "f4E2M1FN (C2) but got "
-                       << elementType;
+    return emitError()
+           << "expected elements of type f32, bf16, f16, f8E4M3FN or "
+              "f4E2M1FN (C2) but got "
+           << elementType;
   if (!isCode(elementType)) {
     if (block || scaleType)
       return emitError() << "expected no scales for elements of type "
@@ -91,8 +97,9 @@ LogicalResult SegmentAttr::verify(EmitError emitError, int64_t size,
     return emitError() << "expected scales for elements of type " << elementType
                        << " (C2): write 'scaled <elements> x <type>'";
   if (!isa<Float8E8M0FNUType, Float32Type>(scaleType))
-    return emitError() << "expected scales of type f8E8M0FNU or f32 (C2) but got "
-                       << scaleType;
+    return emitError()
+           << "expected scales of type f8E8M0FNU or f32 (C2) but got "
+           << scaleType;
   if (size % block)
     return emitError() << "expected a block that divides " << size
                        << " elements (C3) but got " << block;
@@ -130,7 +137,8 @@ void FormatAttr::print(AsmPrinter &printer) const {
   printer << '>';
 }
 
-LogicalResult FormatAttr::verify(EmitError emitError, ArrayRef<SegmentAttr> segments) {
+LogicalResult FormatAttr::verify(EmitError emitError,
+                                 ArrayRef<SegmentAttr> segments) {
   if (segments.empty())
     return emitError() << "expected at least one segment (C1)";
   if (segments.size() > kMaxSegments)
@@ -189,35 +197,42 @@ LogicalResult YarnAttr::verify(EmitError emitError, FloatAttr factor,
   if (!(betaSlow.getValueAsDouble() > 0.0) ||
       !(betaFast.getValueAsDouble() >= betaSlow.getValueAsDouble()) ||
       !betaFast.getValue().isFinite())
-    return emitError() << "expected finite beta_fast >= beta_slow > 0 (C1) but got "
-                       << betaFast << " and " << betaSlow;
+    return emitError()
+           << "expected finite beta_fast >= beta_slow > 0 (C1) but got "
+           << betaFast << " and " << betaSlow;
   if (original < 1 || original > kMaxNumber)
-    return emitError() << "expected a positive i32 number as original length (C1) "
-                          "but got "
-                       << original;
+    return emitError()
+           << "expected a positive i32 number as original length (C1) "
+              "but got "
+           << original;
   return success();
 }
 
-LogicalResult RopeAttr::verify(EmitError emitError, FloatAttr theta, int64_t dim,
-                               YarnAttr yarn) {
+LogicalResult RopeAttr::verify(EmitError emitError, FloatAttr theta,
+                               int64_t dim, YarnAttr yarn) {
   if (!(theta.getValueAsDouble() > 1.0) || !theta.getValue().isFinite())
-    return emitError() << "expected a finite theta above 1 (C1) but got " << theta;
+    return emitError() << "expected a finite theta above 1 (C1) but got "
+                       << theta;
   if (dim <= 0 || dim % 2)
-    return emitError() << "expected an even, positive number of rotary dimensions "
-                          "(C1) but got "
-                       << dim;
+    return emitError()
+           << "expected an even, positive number of rotary dimensions "
+              "(C1) but got "
+           << dim;
   return success();
 }
 
 LogicalResult ModelAttr::verify(EmitError emitError, StringRef name,
                                 StringRef layers, int64_t vocab,
-                                int64_t maxPositions, int64_t bos, int64_t eos) {
+                                int64_t maxPositions, int64_t bos,
+                                int64_t eos) {
   if (vocab < 1 || vocab > kMaxNumber)
-    return emitError() << "expected a positive i32 number as vocabulary (C1) but got "
-                       << vocab;
+    return emitError()
+           << "expected a positive i32 number as vocabulary (C1) but got "
+           << vocab;
   if (maxPositions < 1 || maxPositions > kMaxNumber)
-    return emitError() << "expected a positive i32 number of positions (C1) but got "
-                       << maxPositions;
+    return emitError()
+           << "expected a positive i32 number of positions (C1) but got "
+           << maxPositions;
   for (auto [field, id] : {std::pair("bos", bos), std::pair("eos", eos)})
     if (id < -1 || id >= vocab)
       return emitError() << "expected " << field << " below the vocabulary of "

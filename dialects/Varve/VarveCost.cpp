@@ -48,7 +48,9 @@ static int64_t sum(std::initializer_list<int64_t> counts) {
   return total;
 }
 
-int64_t OpCost::flops() const { return sum({flopsF32, flopsBF16, flopsF8, flopsF4}); }
+int64_t OpCost::flops() const {
+  return sum({flopsF32, flopsBF16, flopsF8, flopsF4});
+}
 
 int64_t OpCost::bytes() const {
   return sum({weightBytes, activationBytesRead, activationBytesWritten,
@@ -56,10 +58,11 @@ int64_t OpCost::bytes() const {
 }
 
 OpCost &OpCost::operator+=(const OpCost &other) {
-  for (auto field : {&OpCost::flopsF32, &OpCost::flopsBF16, &OpCost::flopsF8,
-                     &OpCost::flopsF4, &OpCost::weightBytes,
-                     &OpCost::activationBytesRead, &OpCost::activationBytesWritten,
-                     &OpCost::poolBytesRead, &OpCost::poolBytesWritten})
+  for (auto field :
+       {&OpCost::flopsF32, &OpCost::flopsBF16, &OpCost::flopsF8,
+        &OpCost::flopsF4, &OpCost::weightBytes, &OpCost::activationBytesRead,
+        &OpCost::activationBytesWritten, &OpCost::poolBytesRead,
+        &OpCost::poolBytesWritten})
     add(this->*field, other.*field);
   return *this;
 }
@@ -70,22 +73,25 @@ OpCost &OpCost::operator+=(const OpCost &other) {
 
 llvm::Error StepShape::check() const {
   constexpr int64_t kMaxNumber = std::numeric_limits<int32_t>::max();
-  for (auto [name, number] : {std::pair("tokens", tokens), std::pair("sequences", sequences),
-                              std::pair("context", context)})
+  for (auto [name, number] :
+       {std::pair("tokens", tokens), std::pair("sequences", sequences),
+        std::pair("context", context)})
     if (number < 1 || number > kMaxNumber)
       return llvm::createStringError(
           "expected a positive i32 number as the step's %s but got %lld", name,
           static_cast<long long>(number));
   if (tokens % sequences)
-    return llvm::createStringError(
-        "expected sequences of equally many tokens in a step but got %lld tokens of "
-        "%lld sequences",
-        static_cast<long long>(tokens), static_cast<long long>(sequences));
+    return llvm::createStringError("expected sequences of equally many tokens "
+                                   "in a step but got %lld tokens of "
+                                   "%lld sequences",
+                                   static_cast<long long>(tokens),
+                                   static_cast<long long>(sequences));
   if (context < tokensPerSequence())
-    return llvm::createStringError(
-        "expected a context of at least the %lld tokens that the step adds to a "
-        "sequence but got %lld",
-        static_cast<long long>(tokensPerSequence()), static_cast<long long>(context));
+    return llvm::createStringError("expected a context of at least the %lld "
+                                   "tokens that the step adds to a "
+                                   "sequence but got %lld",
+                                   static_cast<long long>(tokensPerSequence()),
+                                   static_cast<long long>(context));
   if (logitRows < 0 || logitRows > tokens)
     return llvm::createStringError(
         "expected logits for at most the %lld tokens of a step but got %lld",
@@ -108,8 +114,8 @@ static int64_t sumOfCappedQuotients(int64_t N, int64_t m, int64_t k) {
 }
 
 int64_t StepShape::visibleEntries(int64_t m) const {
-  return product(
-      {sequences, sumOfQuotients(context, m) - sumOfQuotients(tokensBefore(), m)});
+  return product({sequences, sumOfQuotients(context, m) -
+                                 sumOfQuotients(tokensBefore(), m)});
 }
 
 int64_t StepShape::selectedEntries(int64_t m, int64_t k) const {
@@ -131,7 +137,9 @@ static RankedTensorType tensorType(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-static Type elementType(Value value) { return tensorType(value).getElementType(); }
+static Type elementType(Value value) {
+  return tensorType(value).getElementType();
+}
 
 /// The leading dimension of `value`: entries behind a compressor, logit rows
 /// behind `take`, tokens elsewhere. Follows first operands, which carry the
@@ -227,7 +235,9 @@ OpCost EmbedOp::getCost(const StepShape &step) {
   return cost;
 }
 
-OpCost StreamExpandOp::getCost(const StepShape &step) { return traffic(*this, step); }
+OpCost StreamExpandOp::getCost(const StepShape &step) {
+  return traffic(*this, step);
+}
 
 OpCost StreamProjectOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
@@ -271,14 +281,16 @@ OpCost RmsNormOp::getCost(const StepShape &step) {
 OpCost LinearOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   int64_t K = tensorType(getWeight()).getDimSize(1);
-  addFlops(cost, elementType(getX()), product({2, K, elements(getResult(), step)}));
+  addFlops(cost, elementType(getX()),
+           product({2, K, elements(getResult(), step)}));
   return cost;
 }
 
 OpCost GroupedLinearOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   int64_t K = tensorType(getWeight()).getDimSize(1);
-  addFlops(cost, elementType(getX()), product({2, K, elements(getResult(), step)}));
+  addFlops(cost, elementType(getX()),
+           product({2, K, elements(getResult(), step)}));
   return cost;
 }
 
@@ -327,14 +339,16 @@ OpCost CompressOp::getCost(const StepShape &step) {
     pooledRows -= step.sequences * m;
   // Bias add, then exponential, two sums and a product per pooled element.
   add(cost.flopsF32, elements(getKv(), step));
-  add(cost.flopsF32, product({5, pooledRows, tensorType(getEntries()).getDimSize(1)}));
+  add(cost.flopsF32,
+      product({5, pooledRows, tensorType(getEntries()).getDimSize(1)}));
   PoolOp pool = lookupPool(*this, getStateAttr());
   if (!pool)
     return cost;
   // Rows of the step's own tokens need not be read back, and only the ring's
   // worth of the last ones need be stored.
   int64_t rowBytes = pool.getFormat().getRowBytes();
-  int64_t firstWindow = std::max<int64_t>(0, (before / m + 1 - getHalves()) * m);
+  int64_t firstWindow =
+      std::max<int64_t>(0, (before / m + 1 - getHalves()) * m);
   int64_t readRows = entries ? before - firstWindow : 0;
   int64_t writtenRows =
       std::min<int64_t>(step.tokensPerSequence(), pool.getSize().value_or(0));
@@ -349,13 +363,14 @@ OpCost IndexScoreOp::getCost(const StepShape &step) {
   if (!pool)
     return cost;
   RankedTensorType q = tensorType(getQ());
-  int64_t heads = q.getDimSize(1), width = q.getDimSize(2), m = pool.getRowTokens();
+  int64_t heads = q.getDimSize(1), width = q.getDimSize(2),
+          m = pool.getRowTokens();
   int64_t pairs = step.visibleEntries(m);
   // Products as in specification 9.4, then the head's rectifier and weight.
   addFlops(cost, q.getElementType(), product({2, heads, width, pairs}));
   add(cost.flopsF32, product({3, heads, pairs}));
-  cost.poolBytesRead =
-      product({step.sequences, step.context / m, pool.getFormat().getRowBytes()});
+  cost.poolBytesRead = product(
+      {step.sequences, step.context / m, pool.getFormat().getRowBytes()});
   cost.activationBytesWritten = bytesOf(pairs, elementType(getScores()));
   return cost;
 }
@@ -382,7 +397,8 @@ static std::pair<int64_t, int64_t> entryKeys(SparseAttentionOp op, PoolOp pool,
   int64_t stored = product({step.sequences, step.context / m});
   if (!op.getIndices())
     return {step.visibleEntries(m), stored};
-  int64_t keys = step.selectedEntries(m, tensorType(op.getIndices()).getDimSize(1));
+  int64_t keys =
+      step.selectedEntries(m, tensorType(op.getIndices()).getDimSize(1));
   return {keys, std::min(stored, keys)};
 }
 
@@ -411,7 +427,8 @@ OpCost SparseAttentionOp::getCost(const StepShape &step) {
     auto [attended, rows] = entryKeys(*this, pool, step);
     add(keys, attended);
     add(cost.poolBytesRead,
-        product({rows, rowBytes(getEntriesAttr()) + rowBytes(getEntryValuesAttr())}));
+        product({rows,
+                 rowBytes(getEntriesAttr()) + rowBytes(getEntryValuesAttr())}));
   }
   addFlops(cost, q.getElementType(), product({2, heads, d + dv, keys}));
   add(cost.flopsF32, product({4, heads, keys}));
@@ -430,8 +447,10 @@ OpCost RouteHashOp::getCost(const StepShape &step) {
   OpCost cost;
   int64_t count = elements(getIds(), step); // T A, as read from the table
   cost.weightBytes = bytesOf(count, elementType(getTable()));
-  cost.activationBytesRead = sum({bytes(getLogits(), step), bytes(getTokenIds(), step)});
-  cost.activationBytesWritten = sum({bytes(getIds(), step), bytes(getWeights(), step)});
+  cost.activationBytesRead =
+      sum({bytes(getLogits(), step), bytes(getTokenIds(), step)});
+  cost.activationBytesWritten =
+      sum({bytes(getIds(), step), bytes(getWeights(), step)});
   cost.flopsF32 = product({4, count});
   return cost;
 }
@@ -439,7 +458,8 @@ OpCost RouteHashOp::getCost(const StepShape &step) {
 OpCost ExpertsOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   ArrayRef<int64_t> weight = tensorType(getWeight()).getShape();
-  int64_t T = leadingSize(getIds(), step), A = tensorType(getIds()).getDimSize(1);
+  int64_t T = leadingSize(getIds(), step),
+          A = tensorType(getIds()).getDimSize(1);
   addFlops(cost, elementType(getX()), product({2, T, A, weight[1], weight[2]}));
   // The share of experts that at least one token chose, expected under uniform
   // routing; exact for one token.

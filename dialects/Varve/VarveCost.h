@@ -25,8 +25,8 @@ struct StepShape {
   int64_t tokensBefore() const { return context - tokensPerSequence(); }
 
   /// Fails unless the numbers describe a step: all are positive i32 numbers
-  /// (logitRows may be 0), `sequences` divides `tokens`, a sequence's tokens fit
-  /// its context, and no more logits are asked for than there are tokens.
+  /// (logitRows may be 0), `sequences` divides `tokens`, a sequence's tokens
+  /// fit its context, and no more logits are asked for than there are tokens.
   llvm::Error check() const;
 
   /// Sum over the step's tokens of the entries visible at ratio m:

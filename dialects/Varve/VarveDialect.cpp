@@ -20,7 +20,8 @@ LogicalResult VarveDialect::verifyOperationAttribute(Operation *op,
                              << "' to be a #varve.model attribute but got "
                              << attribute.getValue();
   if (!isa<ModuleOp>(op))
-    return op->emitOpError() << "expected '" << kModelAttrName << "' on a module";
+    return op->emitOpError()
+           << "expected '" << kModelAttrName << "' on a module";
   return success();
 }
 

@@ -21,7 +21,8 @@ static void addPoolEffects(PoolUserOpInterface op, Effects &effects) {
   pools.clear();
   op.getWrittenPools(pools);
   for (FlatSymbolRefAttr pool : pools)
-    effects.emplace_back(MemoryEffects::Write::get(), pool, PoolResource::get());
+    effects.emplace_back(MemoryEffects::Write::get(), pool,
+                         PoolResource::get());
 }
 
 void AppendOp::getReadPools(Pools &) {}
@@ -31,12 +32,16 @@ void AppendOp::getEffects(Effects &effects) {
 }
 
 void CompressOp::getReadPools(Pools &pools) { pools.push_back(getStateAttr()); }
-void CompressOp::getWrittenPools(Pools &pools) { pools.push_back(getStateAttr()); }
+void CompressOp::getWrittenPools(Pools &pools) {
+  pools.push_back(getStateAttr());
+}
 void CompressOp::getEffects(Effects &effects) {
   addPoolEffects(cast<PoolUserOpInterface>(getOperation()), effects);
 }
 
-void IndexScoreOp::getReadPools(Pools &pools) { pools.push_back(getKeysAttr()); }
+void IndexScoreOp::getReadPools(Pools &pools) {
+  pools.push_back(getKeysAttr());
+}
 void IndexScoreOp::getWrittenPools(Pools &) {}
 void IndexScoreOp::getEffects(Effects &effects) {
   addPoolEffects(cast<PoolUserOpInterface>(getOperation()), effects);

@@ -42,14 +42,15 @@ static ParseResult parseBareFormat(OpAsmParser &parser, FormatAttr &format) {
   return success(format != nullptr);
 }
 
-static void printBareFormat(OpAsmPrinter &printer, Operation *, FormatAttr format) {
+static void printBareFormat(OpAsmPrinter &printer, Operation *,
+                            FormatAttr format) {
   format.print(printer);
 }
 
 /// `(X, fn, base, scale) -> pre` or `-> (pre, post, logits)`.
-static ParseResult parseProjectTypes(OpAsmParser &parser, Type &streams, Type &fn,
-                                     Type &base, Type &scale, Type &pre,
-                                     Type &post, Type &logits) {
+static ParseResult parseProjectTypes(OpAsmParser &parser, Type &streams,
+                                     Type &fn, Type &base, Type &scale,
+                                     Type &pre, Type &post, Type &logits) {
   FunctionType type;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseType(type))
@@ -93,7 +94,8 @@ void WeightOp::getAsmResultNames(OpAsmSetValueNameFn setNameFn) {
       legal.push_back(c);
     else if (c == '*')
       legal.push_back('x');
-  setNameFn(getResult(), legal.empty() || llvm::isDigit(legal[0]) ? "w" + legal : legal);
+  setNameFn(getResult(),
+            legal.empty() || llvm::isDigit(legal[0]) ? "w" + legal : legal);
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,22 +130,25 @@ static FailureOr<RankedTensorType> operandOfRank(std::optional<Location> loc,
   auto type = dyn_cast<RankedTensorType>(operand.getType());
   if (type && type.getRank() == rank)
     return type;
-  return emitOptionalError(loc, "'", op, "' op expected ", name,
-                           " of rank ", rank, " but got ", operand.getType());
+  return emitOptionalError(loc, "'", op, "' op expected ", name, " of rank ",
+                           rank, " but got ", operand.getType());
 }
 
 /// Reports a count that is not a dimension: attributes too are unverified here.
-static FailureOr<int64_t> positiveCount(std::optional<Location> loc, StringRef op,
-                                        StringRef name, uint64_t count) {
+static FailureOr<int64_t> positiveCount(std::optional<Location> loc,
+                                        StringRef op, StringRef name,
+                                        uint64_t count) {
   if (count > 0 && count <= std::numeric_limits<int32_t>::max())
     return static_cast<int64_t>(count);
-  return emitOptionalError(loc, "'", op, "' op expected a positive i32 number as ",
-                           name, " but got ", static_cast<int64_t>(count));
+  return emitOptionalError(loc, "'", op,
+                           "' op expected a positive i32 number as ", name,
+                           " but got ", static_cast<int64_t>(count));
 }
 
-LogicalResult IndexTopkOp::inferReturnTypes(
-    MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,
-    SmallVectorImpl<Type> &types) {
+LogicalResult IndexTopkOp::inferReturnTypes(MLIRContext *context,
+                                            std::optional<Location> loc,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
   auto scores =
       operandOfRank(loc, getOperationName(), "scores", adaptor.getScores(), 2);
   if (failed(scores))
@@ -159,13 +164,16 @@ LogicalResult IndexTopkOp::inferReturnTypes(
 /// ids and weights of `active` experts a row.
 static void pushRouteTypes(MLIRContext *context, int64_t rows, int64_t active,
                            SmallVectorImpl<Type> &types) {
-  types.push_back(RankedTensorType::get({rows, active}, IntegerType::get(context, 32)));
-  types.push_back(RankedTensorType::get({rows, active}, Float32Type::get(context)));
+  types.push_back(
+      RankedTensorType::get({rows, active}, IntegerType::get(context, 32)));
+  types.push_back(
+      RankedTensorType::get({rows, active}, Float32Type::get(context)));
 }
 
-LogicalResult RouteTopkOp::inferReturnTypes(
-    MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,
-    SmallVectorImpl<Type> &types) {
+LogicalResult RouteTopkOp::inferReturnTypes(MLIRContext *context,
+                                            std::optional<Location> loc,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
   auto logits =
       operandOfRank(loc, getOperationName(), "logits", adaptor.getLogits(), 2);
   if (failed(logits))
@@ -178,9 +186,10 @@ LogicalResult RouteTopkOp::inferReturnTypes(
   return success();
 }
 
-LogicalResult RouteHashOp::inferReturnTypes(
-    MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,
-    SmallVectorImpl<Type> &types) {
+LogicalResult RouteHashOp::inferReturnTypes(MLIRContext *context,
+                                            std::optional<Location> loc,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
   auto logits =
       operandOfRank(loc, getOperationName(), "logits", adaptor.getLogits(), 2);
   if (failed(logits))
@@ -193,9 +202,10 @@ LogicalResult RouteHashOp::inferReturnTypes(
   return success();
 }
 
-LogicalResult SampleOp::inferReturnTypes(
-    MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,
-    SmallVectorImpl<Type> &types) {
+LogicalResult SampleOp::inferReturnTypes(MLIRContext *context,
+                                         std::optional<Location> loc,
+                                         Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
   auto logits =
       operandOfRank(loc, getOperationName(), "logits", adaptor.getLogits(), 2);
   if (failed(logits))
@@ -216,7 +226,8 @@ static LogicalResult dropVacuousRounding(OpT op, PatternRewriter &rewriter) {
   if (op.getRounding() == Rounding::Once)
     return rewriter.notifyMatchFailure(op, "rounds once already");
   if (!cast<ShapedType>(op->getResult(0).getType()).getElementType().isF32())
-    return rewriter.notifyMatchFailure(op, "intermediate rounding is observable");
+    return rewriter.notifyMatchFailure(op,
+                                       "intermediate rounding is observable");
   rewriter.modifyOpInPlace(op, [&] { op.setRounding(Rounding::Once); });
   return success();
 }
@@ -225,7 +236,8 @@ LogicalResult RmsNormOp::canonicalize(RmsNormOp op, PatternRewriter &rewriter) {
   return dropVacuousRounding(op, rewriter);
 }
 
-LogicalResult IndexScoreOp::canonicalize(IndexScoreOp op, PatternRewriter &rewriter) {
+LogicalResult IndexScoreOp::canonicalize(IndexScoreOp op,
+                                         PatternRewriter &rewriter) {
   return dropVacuousRounding(op, rewriter);
 }
 

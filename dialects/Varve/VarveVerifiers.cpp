@@ -46,7 +46,8 @@ static std::string shapeText(ArrayRef<int64_t> shape) {
 /// Reports unless `value` has the shape `expected`. `letters` names the
 /// dimensions and the constraint, as in "T x D, C1".
 static LogicalResult expectShape(Operation *op, StringRef name, Value value,
-                                 ArrayRef<int64_t> expected, StringRef letters) {
+                                 ArrayRef<int64_t> expected,
+                                 StringRef letters) {
   ArrayRef<int64_t> actual = tensorType(value).getShape();
   bool matches = actual.size() == expected.size();
   for (size_t i = 0; matches && i < actual.size(); ++i)
@@ -67,18 +68,21 @@ static LogicalResult expectRank(Operation *op, StringRef name, Value value,
                            << letters << ") but got rank " << actual;
 }
 
-static LogicalResult expectElementType(Operation *op, StringRef name, Value value,
-                                       Type expected, StringRef label) {
+static LogicalResult expectElementType(Operation *op, StringRef name,
+                                       Value value, Type expected,
+                                       StringRef label) {
   Type actual = tensorType(value).getElementType();
   if (actual == expected)
     return success();
   return op->emitOpError() << "expected " << name << " of element type "
-                           << expected << " (" << label << ") but got " << actual;
+                           << expected << " (" << label << ") but got "
+                           << actual;
 }
 
 /// One number per row of `rows`.
-static LogicalResult expectOnePerRow(Operation *op, StringRef name, Value numbers,
-                                     Value rows, StringRef label) {
+static LogicalResult expectOnePerRow(Operation *op, StringRef name,
+                                     Value numbers, Value rows,
+                                     StringRef label) {
   int64_t expected = tensorType(rows).getDimSize(0);
   int64_t actual = tensorType(numbers).getDimSize(0);
   if (compatible(expected, actual))
@@ -101,8 +105,8 @@ static LogicalResult expectRows(Operation *op, StringRef name, Value value,
   int64_t rank = tensorType(value).getRank();
   if (rank >= 2)
     return success();
-  return op->emitOpError() << "expected " << name << " of rank 2 or more (" << label
-                           << ") but got rank " << rank;
+  return op->emitOpError() << "expected " << name << " of rank 2 or more ("
+                           << label << ") but got rank " << rank;
 }
 
 /// Product of the dimensions after the first.
@@ -115,7 +119,8 @@ static int64_t ceilDivide(int64_t size, int64_t block) {
 }
 
 /// `shape` with its last dimension counted in blocks.
-static SmallVector<int64_t> blockedShape(ArrayRef<int64_t> shape, int64_t block) {
+static SmallVector<int64_t> blockedShape(ArrayRef<int64_t> shape,
+                                         int64_t block) {
   SmallVector<int64_t> blocked(shape);
   blocked.back() = ceilDivide(blocked.back(), block);
   return blocked;
@@ -126,18 +131,20 @@ static SmallVector<int64_t> blockedShape(ArrayRef<int64_t> shape, int64_t block)
 //===----------------------------------------------------------------------===//
 
 static bool hasCodes(Value value) {
-  return isa<Float8E4M3FNType, Float4E2M1FNType>(tensorType(value).getElementType());
+  return isa<Float8E4M3FNType, Float4E2M1FNType>(
+      tensorType(value).getElementType());
 }
 
 /// C2 of the matrix products: scales and a block belong to codes.
-static LogicalResult verifyScalePresence(Operation *op, StringRef name, Value operand,
-                                         Value scale, bool hasBlock) {
+static LogicalResult verifyScalePresence(Operation *op, StringRef name,
+                                         Value operand, Value scale,
+                                         bool hasBlock) {
   if (hasCodes(operand) != static_cast<bool>(scale)) {
-    return op->emitOpError()
-           << "expected scales for " << name << " exactly when its element type is "
-           << "f8E4M3FN or f4E2M1FN (C2) but got "
-           << tensorType(operand).getElementType() << (scale ? " with" : " without")
-           << " scales";
+    return op->emitOpError() << "expected scales for " << name
+                             << " exactly when its element type is "
+                             << "f8E4M3FN or f4E2M1FN (C2) but got "
+                             << tensorType(operand).getElementType()
+                             << (scale ? " with" : " without") << " scales";
   }
   if (static_cast<bool>(scale) != hasBlock)
     return op->emitOpError() << "expected a block for " << name
@@ -149,7 +156,8 @@ static LogicalResult verifyScalePresence(Operation *op, StringRef name, Value op
 template <typename OpT> static LogicalResult verifyScales(OpT op) {
   if (failed(verifyScalePresence(op, "x", op.getX(), op.getXScale(),
                                  op.getXBlock().has_value())) ||
-      failed(verifyScalePresence(op, "weight", op.getWeight(), op.getWeightScale(),
+      failed(verifyScalePresence(op, "weight", op.getWeight(),
+                                 op.getWeightScale(),
                                  op.getWeightBlock().has_value())))
     return failure();
   if (std::optional<ArrayRef<int64_t>> block = op.getWeightBlock())
@@ -163,12 +171,14 @@ template <typename OpT> static LogicalResult verifyScales(OpT op) {
   if (!hasCodes(op.getX()))
     return success();
   if (!hasCodes(op.getWeight()))
-    return op.emitOpError() << "expected weight codes for codes of x (C4) but got "
-                            << tensorType(op.getWeight()).getElementType();
+    return op.emitOpError()
+           << "expected weight codes for codes of x (C4) but got "
+           << tensorType(op.getWeight()).getElementType();
   int64_t a = *op.getXBlock(), b = (*op.getWeightBlock())[1];
   if (std::max(a, b) % std::min(a, b))
-    return op.emitOpError() << "expected one block to divide the other (C4) but got "
-                            << a << " and " << b << " columns";
+    return op.emitOpError()
+           << "expected one block to divide the other (C4) but got " << a
+           << " and " << b << " columns";
   return success();
 }
 
@@ -194,7 +204,8 @@ static PoolOp nearestPool(Operation *user, StringRef name) {
 }
 
 /// The pool `symbol` of one of the expected kinds, or a diagnostic.
-static FailureOr<PoolOp> expectPool(Operation *op, SymbolTableCollection &tables,
+static FailureOr<PoolOp> expectPool(Operation *op,
+                                    SymbolTableCollection &tables,
                                     FlatSymbolRefAttr symbol,
                                     ArrayRef<PoolKind> kinds, StringRef label) {
   auto pool = tables.lookupNearestSymbolFrom<PoolOp>(op, symbol);
@@ -208,9 +219,13 @@ static FailureOr<PoolOp> expectPool(Operation *op, SymbolTableCollection &tables
   }
   if (llvm::is_contained(kinds, pool.getKind()))
     return pool;
-  InFlightDiagnostic diagnostic = op->emitOpError() << "expected " << symbol << " to be ";
+  InFlightDiagnostic diagnostic = op->emitOpError()
+                                  << "expected " << symbol << " to be ";
   llvm::interleave(
-      kinds, [&](PoolKind kind) { diagnostic << "of kind " << stringifyPoolKind(kind); },
+      kinds,
+      [&](PoolKind kind) {
+        diagnostic << "of kind " << stringifyPoolKind(kind);
+      },
       [&] { diagnostic << " or "; });
   diagnostic << " (" << label << ") but it is of kind "
              << stringifyPoolKind(pool.getKind());
@@ -218,15 +233,15 @@ static FailureOr<PoolOp> expectPool(Operation *op, SymbolTableCollection &tables
   return failure();
 }
 
-static LogicalResult expectPoolWidth(Operation *op, PoolOp pool, int64_t expected,
-                                     StringRef label) {
+static LogicalResult expectPoolWidth(Operation *op, PoolOp pool,
+                                     int64_t expected, StringRef label) {
   int64_t actual = pool.getFormat().getWidth();
   if (compatible(expected, actual))
     return success();
   InFlightDiagnostic diagnostic = op->emitOpError()
-                                  << "expected rows of " << expected << " elements in @"
-                                  << pool.getSymName() << " (" << label << ") but got "
-                                  << actual;
+                                  << "expected rows of " << expected
+                                  << " elements in @" << pool.getSymName()
+                                  << " (" << label << ") but got " << actual;
   diagnostic.attachNote(pool.getLoc()) << "declared here";
   return failure();
 }
@@ -234,12 +249,15 @@ static LogicalResult expectPoolWidth(Operation *op, PoolOp pool, int64_t expecte
 LogicalResult PoolOp::verify() {
   bool isEntries = getKind() == PoolKind::Entries;
   if (getSize().has_value() == isEntries)
-    return emitOpError() << "expected 'size' exactly for window and state pools (C1)";
+    return emitOpError()
+           << "expected 'size' exactly for window and state pools (C1)";
   if (getRatio().has_value() != isEntries || getPage().has_value() != isEntries)
-    return emitOpError() << "expected 'ratio' and 'page' exactly for entry pools (C1)";
+    return emitOpError()
+           << "expected 'ratio' and 'page' exactly for entry pools (C1)";
   if (isEntries && *getPage() % *getRatio())
-    return emitOpError() << "expected a ratio that divides the page of " << *getPage()
-                         << " tokens (C2) but got " << *getRatio();
+    return emitOpError() << "expected a ratio that divides the page of "
+                         << *getPage() << " tokens (C2) but got "
+                         << *getRatio();
   return success();
 }
 
@@ -247,11 +265,13 @@ LogicalResult WeightOp::verify() {
   if (getName().empty())
     return emitOpError() << "expected a name (C1) but got an empty string";
   if (getName().count('*') > 1)
-    return emitOpError() << "expected at most one '*' in the name (C1) but got \""
-                         << getName() << "\"";
+    return emitOpError()
+           << "expected at most one '*' in the name (C1) but got \""
+           << getName() << "\"";
   if (isStacked() && tensorType(getResult()).getRank() < 2)
-    return emitOpError() << "expected a stacked weight of rank 2 or more (C2) but got "
-                         << getType();
+    return emitOpError()
+           << "expected a stacked weight of rank 2 or more (C2) but got "
+           << getType();
   return success();
 }
 
@@ -266,7 +286,8 @@ LogicalResult AppendOp::verifySymbolUses(SymbolTableCollection &tables) {
                          {PoolKind::Window, PoolKind::Entries}, "C3");
   if (failed(pool))
     return failure();
-  return expectPoolWidth(*this, *pool, tensorType(getRows()).getDimSize(1), "C1");
+  return expectPoolWidth(*this, *pool, tensorType(getRows()).getDimSize(1),
+                         "C1");
 }
 
 //===----------------------------------------------------------------------===//
@@ -291,7 +312,8 @@ LogicalResult StreamExpandOp::verify() {
                          {x.getDimSize(0), kDynamic, x.getDimSize(1)},
                          "T x n x D, C1")))
     return failure();
-  return expectElementType(*this, "result", getResult(), x.getElementType(), "C1");
+  return expectElementType(*this, "result", getResult(), x.getElementType(),
+                           "C1");
 }
 
 LogicalResult StreamProjectOp::verify() {
@@ -304,12 +326,13 @@ LogicalResult StreamProjectOp::verify() {
   bool isHead = tensorType(getFn()).getDimSize(0) == n;
   int64_t rows = isHead ? n : n * (2 + n);
   StringRef form = isHead ? "head form, C2" : "C2";
-  if (failed(expectShape(*this, "fn", getFn(), {rows, flattenedWidth(getStreams())},
-                         form)) ||
+  if (failed(expectShape(*this, "fn", getFn(),
+                         {rows, flattenedWidth(getStreams())}, form)) ||
       failed(expectShape(*this, "base", getBase(), {rows}, form)) ||
       failed(expectShape(*this, "scale", getScale(), {isHead ? 1 : 3}, form)))
     return failure();
-  if (static_cast<bool>(getPost()) == isHead || static_cast<bool>(getLogits()) == isHead)
+  if (static_cast<bool>(getPost()) == isHead ||
+      static_cast<bool>(getLogits()) == isHead)
     return emitOpError() << "expected " << (isHead ? "1 result" : "3 results")
                          << " for " << rows << " rows of fn (C3)";
   if (failed(expectShape(*this, "pre", getPre(), {T, n}, "T x n, C3")))
@@ -334,9 +357,11 @@ LogicalResult StreamCollapseOp::verify() {
   if (failed(expectRank(*this, "X", getStreams(), 3, "T x n x D, C1")))
     return failure();
   ArrayRef<int64_t> shape = tensorType(getStreams()).getShape();
-  if (failed(expectShape(*this, "pre", getPre(), {shape[0], shape[1]}, "T x n, C1")))
+  if (failed(expectShape(*this, "pre", getPre(), {shape[0], shape[1]},
+                         "T x n, C1")))
     return failure();
-  return expectShape(*this, "result", getResult(), {shape[0], shape[2]}, "T x D, C1");
+  return expectShape(*this, "result", getResult(), {shape[0], shape[2]},
+                     "T x D, C1");
 }
 
 LogicalResult StreamMixOp::verify() {
@@ -357,7 +382,8 @@ LogicalResult TakeOp::verify() {
   shape[0] = tensorType(getRows()).getDimSize(0);
   if (failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
-  return expectElementType(*this, "result", getResult(), x.getElementType(), "C1");
+  return expectElementType(*this, "result", getResult(), x.getElementType(),
+                           "C1");
 }
 
 //===----------------------------------------------------------------------===//
@@ -385,8 +411,9 @@ LogicalResult LinearOp::verify() {
       failed(verifyScales(*this)))
     return failure();
   int64_t T = tensorType(getX()).getDimSize(0);
-  if (getXScale() && failed(expectShape(*this, "x_scale", getXScale(),
-                                        {T, ceilDivide(K, *getXBlock())}, "C3")))
+  if (getXScale() &&
+      failed(expectShape(*this, "x_scale", getXScale(),
+                         {T, ceilDivide(K, *getXBlock())}, "C3")))
     return failure();
   if (!getWeightScale())
     return success();
@@ -418,14 +445,16 @@ LogicalResult GroupedLinearOp::verify() {
     return success();
   ArrayRef<int64_t> block = *getWeightBlock();
   return expectShape(*this, "weight_scale", getWeightScale(),
-                     {ceilDivide(N, block[0]), ceilDivide(groupK, block[1])}, "C3");
+                     {ceilDivide(N, block[0]), ceilDivide(groupK, block[1])},
+                     "C3");
 }
 
 LogicalResult RopeOp::verify() {
   RankedTensorType x = tensorType(getX());
   if (x.getRank() < 2 || x.getShape().back() < getTable().getDim())
     return emitOpError() << "expected a last dimension of at least "
-                         << getTable().getDim() << " rotary elements (C1) but got "
+                         << getTable().getDim()
+                         << " rotary elements (C1) but got "
                          << shapeText(x.getShape());
   return expectOnePerRow(*this, "positions", getPositions(), getX(), "C2");
 }
@@ -435,8 +464,9 @@ LogicalResult HadamardOp::verify() {
   if (failed(expectRows(*this, "x", getX(), "C1")))
     return failure();
   if (!llvm::isPowerOf2_64(shape.back()))
-    return emitOpError() << "expected a power of two as last dimension (C1) but got "
-                         << shapeText(shape);
+    return emitOpError()
+           << "expected a power of two as last dimension (C1) but got "
+           << shapeText(shape);
   return success();
 }
 
@@ -445,7 +475,8 @@ LogicalResult QuantizeOp::verify() {
   if (failed(expectRows(*this, "x", getX(), "C1")) ||
       failed(expectShape(*this, "codes", getCodes(), shape, "C1")))
     return failure();
-  return expectShape(*this, "scales", getScales(), blockedShape(shape, getBlock()), "C2");
+  return expectShape(*this, "scales", getScales(),
+                     blockedShape(shape, getBlock()), "C2");
 }
 
 LogicalResult DequantizeOp::verify() {
@@ -453,7 +484,8 @@ LogicalResult DequantizeOp::verify() {
   if (failed(expectRows(*this, "codes", getCodes(), "C1")) ||
       failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
-  return expectShape(*this, "scales", getScales(), blockedShape(shape, getBlock()), "C2");
+  return expectShape(*this, "scales", getScales(),
+                     blockedShape(shape, getBlock()), "C2");
 }
 
 //===----------------------------------------------------------------------===//
@@ -470,32 +502,37 @@ LogicalResult CompressOp::verify() {
                          << " equal halves (C1) but got " << width;
   if (failed(expectShape(*this, "gate", getGate(), shape, "T x c dc, C1")) ||
       failed(expectShape(*this, "bias", getBias(),
-                         {static_cast<int64_t>(getRatio()), width}, "m x c dc, C1")) ||
-      failed(expectShape(*this, "entries", getEntries(), {kDynamic, width / halves},
-                         "E x dc, C2")) ||
-      failed(expectTokens(*this, getEntries(), getStarts(), getEntrySlots(), "C2")))
+                         {static_cast<int64_t>(getRatio()), width},
+                         "m x c dc, C1")) ||
+      failed(expectShape(*this, "entries", getEntries(),
+                         {kDynamic, width / halves}, "E x dc, C2")) ||
+      failed(expectTokens(*this, getEntries(), getStarts(), getEntrySlots(),
+                          "C2")))
     return failure();
   return expectTokens(*this, getKv(), getPositions(), getSlots(), "C4");
 }
 
 LogicalResult CompressOp::verifySymbolUses(SymbolTableCollection &tables) {
-  auto pool = expectPool(*this, tables, getStateAttr(), {PoolKind::State}, "C3");
+  auto pool =
+      expectPool(*this, tables, getStateAttr(), {PoolKind::State}, "C3");
   if (failed(pool))
     return failure();
   int64_t rows = getHalves() * getRatio();
   if (static_cast<int64_t>(*pool->getSize()) < rows)
-    return emitOpError() << "expected at least " << rows << " rows in @" << getState()
-                         << " (c m, C3) but got " << *pool->getSize();
+    return emitOpError() << "expected at least " << rows << " rows in @"
+                         << getState() << " (c m, C3) but got "
+                         << *pool->getSize();
   for (SegmentAttr segment : pool->getFormat().getSegments()) {
     if (segment.getElementType().isF32())
       continue;
     InFlightDiagnostic diagnostic =
-        emitOpError() << "expected rows of f32 in @" << getState() << " (C3) but got "
-                      << segment.getElementType();
+        emitOpError() << "expected rows of f32 in @" << getState()
+                      << " (C3) but got " << segment.getElementType();
     diagnostic.attachNote(pool->getLoc()) << "declared here";
     return diagnostic;
   }
-  return expectPoolWidth(*this, *pool, 2 * tensorType(getKv()).getDimSize(1), "2 c dc, C3");
+  return expectPoolWidth(*this, *pool, 2 * tensorType(getKv()).getDimSize(1),
+                         "2 c dc, C3");
 }
 
 LogicalResult IndexScoreOp::verify() {
@@ -509,36 +546,44 @@ LogicalResult IndexScoreOp::verify() {
       failed(verifyScalePresence(*this, "q", getQ(), getQScale(),
                                  getQBlock().has_value())))
     return failure();
-  if (getQScale() && failed(expectShape(*this, "q_scale", getQScale(),
-                                        blockedShape(shape, *getQBlock()), "C2")))
+  if (getQScale() &&
+      failed(expectShape(*this, "q_scale", getQScale(),
+                         blockedShape(shape, *getQBlock()), "C2")))
     return failure();
   return expectTokens(*this, getQ(), getPositions(), getSlots(), "C4");
 }
 
 LogicalResult IndexScoreOp::verifySymbolUses(SymbolTableCollection &tables) {
-  auto pool = expectPool(*this, tables, getKeysAttr(), {PoolKind::Entries}, "C3");
+  auto pool =
+      expectPool(*this, tables, getKeysAttr(), {PoolKind::Entries}, "C3");
   if (failed(pool))
     return failure();
-  return expectPoolWidth(*this, *pool, tensorType(getQ()).getDimSize(2), "di, C3");
+  return expectPoolWidth(*this, *pool, tensorType(getQ()).getDimSize(2),
+                         "di, C3");
 }
 
 LogicalResult SparseAttentionOp::verify() {
   if (!getWindow() && !getEntries())
-    return emitOpError() << "expected a window pool, an entry pool, or both (C1)";
+    return emitOpError()
+           << "expected a window pool, an entry pool, or both (C1)";
   if (getIndices() && !getEntries())
-    return emitOpError() << "expected 'entries' for the indices to refer to (C1)";
-  if ((getWindowValues() && !getWindow()) || (getEntryValues() && !getEntries()))
+    return emitOpError()
+           << "expected 'entries' for the indices to refer to (C1)";
+  if ((getWindowValues() && !getWindow()) ||
+      (getEntryValues() && !getEntries()))
     return emitOpError() << "expected a key pool for the value pool (C1)";
-  bool windowSplit = getWindowValues().has_value(), entrySplit = getEntryValues().has_value();
+  bool windowSplit = getWindowValues().has_value(),
+       entrySplit = getEntryValues().has_value();
   if (getWindow() && getEntries() && windowSplit != entrySplit)
-    return emitOpError() << "expected value pools for both sources or neither (C1)";
+    return emitOpError()
+           << "expected value pools for both sources or neither (C1)";
   if (failed(expectRank(*this, "q", getQ(), 3, "T x H x d, C2")))
     return failure();
   ArrayRef<int64_t> shape = tensorType(getQ()).getShape();
   int64_t H = shape[1], d = shape[2];
   if (H % static_cast<int64_t>(getKvHeads()))
-    return emitOpError() << "expected kv_heads to divide " << H << " heads (C2) but got "
-                         << getKvHeads();
+    return emitOpError() << "expected kv_heads to divide " << H
+                         << " heads (C2) but got " << getKvHeads();
   if (failed(expectShape(*this, "result", getResult(), {shape[0], H, kDynamic},
                          "T x H x dv, C3")))
     return failure();
@@ -555,15 +600,17 @@ LogicalResult SparseAttentionOp::verify() {
 }
 
 /// A source's key pool and, where it has one, its value pool.
-static LogicalResult verifySource(SparseAttentionOp op, SymbolTableCollection &tables,
-                                  FlatSymbolRefAttr keys, FlatSymbolRefAttr values,
-                                  PoolKind kind) {
+static LogicalResult verifySource(SparseAttentionOp op,
+                                  SymbolTableCollection &tables,
+                                  FlatSymbolRefAttr keys,
+                                  FlatSymbolRefAttr values, PoolKind kind) {
   if (!keys)
     return success();
   int64_t heads = op.getKvHeads();
   auto keyPool = expectPool(op, tables, keys, {kind}, "C5");
   if (failed(keyPool) ||
-      failed(expectPoolWidth(op, *keyPool, heads * tensorType(op.getQ()).getDimSize(2),
+      failed(expectPoolWidth(op, *keyPool,
+                             heads * tensorType(op.getQ()).getDimSize(2),
                              "kv_heads d, C2")))
     return failure();
   if (!values)
@@ -578,13 +625,14 @@ static LogicalResult verifySource(SparseAttentionOp op, SymbolTableCollection &t
       keyPool->getRatio() == valuePool->getRatio())
     return success();
   InFlightDiagnostic diagnostic = op.emitOpError()
-                                  << "expected " << values << " to agree with " << keys
-                                  << " in size and ratio (C5)";
+                                  << "expected " << values << " to agree with "
+                                  << keys << " in size and ratio (C5)";
   diagnostic.attachNote(valuePool->getLoc()) << "declared here";
   return failure();
 }
 
-LogicalResult SparseAttentionOp::verifySymbolUses(SymbolTableCollection &tables) {
+LogicalResult
+SparseAttentionOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (failed(verifySource(*this, tables, getWindowAttr(), getWindowValuesAttr(),
                           PoolKind::Window)))
     return failure();
@@ -597,12 +645,13 @@ LogicalResult SparseAttentionOp::verifySymbolUses(SymbolTableCollection &tables)
 //===----------------------------------------------------------------------===//
 
 /// A token's experts are different ones.
-static LogicalResult expectActive(Operation *op, int64_t active, int64_t experts,
-                                  StringRef label) {
+static LogicalResult expectActive(Operation *op, int64_t active,
+                                  int64_t experts, StringRef label) {
   if (active <= experts)
     return success();
-  return op->emitOpError() << "expected at most " << experts << " active experts ("
-                           << label << ") but got " << active;
+  return op->emitOpError() << "expected at most " << experts
+                           << " active experts (" << label << ") but got "
+                           << active;
 }
 
 LogicalResult RouteTopkOp::verify() {
@@ -613,7 +662,8 @@ LogicalResult RouteTopkOp::verify() {
 }
 
 LogicalResult RouteHashOp::verify() {
-  if (failed(expectOnePerRow(*this, "token_ids", getTokenIds(), getLogits(), "C1")))
+  if (failed(expectOnePerRow(*this, "token_ids", getTokenIds(), getLogits(),
+                             "C1")))
     return failure();
   return expectActive(*this, tensorType(getTable()).getDimSize(1),
                       tensorType(getLogits()).getDimSize(1), "C2");
@@ -624,13 +674,15 @@ LogicalResult ExpertsOp::verify() {
       failed(expectRank(*this, "weight", getWeight(), 3, "X x N x K, C1")))
     return failure();
   RankedTensorType x = tensorType(getX());
-  int64_t T = tensorType(getIds()).getDimSize(0), A = tensorType(getIds()).getDimSize(1);
+  int64_t T = tensorType(getIds()).getDimSize(0),
+          A = tensorType(getIds()).getDimSize(1);
   ArrayRef<int64_t> weight = tensorType(getWeight()).getShape();
   int64_t X = weight[0], N = weight[1], K = weight[2];
   if (failed(x.getRank() == 3
                  ? expectShape(*this, "x", getX(), {T, A, K}, "T x A x K, C1")
                  : expectShape(*this, "x", getX(), {T, K}, "T x K, C1")) ||
-      failed(expectShape(*this, "result", getResult(), {T, A, N}, "T x A x N, C1")) ||
+      failed(expectShape(*this, "result", getResult(), {T, A, N},
+                         "T x A x N, C1")) ||
       failed(expectActive(*this, A, X, "C1")) || failed(verifyScales(*this)))
     return failure();
   if (getXScale() &&
@@ -641,7 +693,8 @@ LogicalResult ExpertsOp::verify() {
     return success();
   ArrayRef<int64_t> block = *getWeightBlock();
   return expectShape(*this, "weight_scale", getWeightScale(),
-                     {X, ceilDivide(N, block[0]), ceilDivide(K, block[1])}, "C3");
+                     {X, ceilDivide(N, block[0]), ceilDivide(K, block[1])},
+                     "C3");
 }
 
 LogicalResult SwigluOp::verify() {
@@ -650,12 +703,13 @@ LogicalResult SwigluOp::verify() {
       failed(expectShape(*this, "up", getUp(), shape, "C1")) ||
       failed(expectShape(*this, "result", getResult(), shape, "C1")))
     return failure();
-  if (getWeights() &&
-      failed(expectShape(*this, "weights", getWeights(), shape.drop_back(), "C2")))
+  if (getWeights() && failed(expectShape(*this, "weights", getWeights(),
+                                         shape.drop_back(), "C2")))
     return failure();
   if (!(getLimit().convertToDouble() >= 0.0))
-    return emitOpError() << "expected a limit that is not negative (C3) but got "
-                         << getLimit().convertToDouble();
+    return emitOpError()
+           << "expected a limit that is not negative (C3) but got "
+           << getLimit().convertToDouble();
   return success();
 }
 
@@ -663,27 +717,32 @@ LogicalResult CombineOp::verify() {
   if (failed(expectRank(*this, "x", getX(), 3, "T x A x D, C1")))
     return failure();
   ArrayRef<int64_t> shape = tensorType(getX()).getShape();
-  if (failed(expectShape(*this, "ids", getIds(), {shape[0], shape[1]}, "T x A, C1")) ||
+  if (failed(expectShape(*this, "ids", getIds(), {shape[0], shape[1]},
+                         "T x A, C1")) ||
       (getShared() && failed(expectShape(*this, "shared", getShared(),
                                          {shape[0], shape[2]}, "T x D, C1"))))
     return failure();
-  return expectShape(*this, "result", getResult(), {shape[0], shape[2]}, "T x D, C1");
+  return expectShape(*this, "result", getResult(), {shape[0], shape[2]},
+                     "T x D, C1");
 }
 
 LogicalResult SampleOp::verify() {
   double temperature = getTemperature().convertToDouble();
   double topP = getTopP().convertToDouble();
   if (!(temperature >= 0.0))
-    return emitOpError() << "expected a temperature that is not negative (C2) but got "
-                         << temperature;
+    return emitOpError()
+           << "expected a temperature that is not negative (C2) but got "
+           << temperature;
   if (static_cast<bool>(getUniform()) != (temperature > 0.0))
-    return emitOpError() << "expected 'uniform' exactly when the temperature is "
-                            "positive (C1)";
+    return emitOpError()
+           << "expected 'uniform' exactly when the temperature is "
+              "positive (C1)";
   if (getUniform() &&
       failed(expectShape(*this, "uniform", getUniform(),
                          {tensorType(getLogits()).getDimSize(0)}, "R, C1")))
     return failure();
   if (!(topP > 0.0 && topP <= 1.0))
-    return emitOpError() << "expected top_p above 0 and at most 1 (C2) but got " << topP;
+    return emitOpError() << "expected top_p above 0 and at most 1 (C2) but got "
+                         << topP;
   return success();
 }
