@@ -112,3 +112,18 @@ function(varve_add_passes folder)
   mlir_tablegen(Passes.h.inc -gen-pass-decls -name ${folder})
   add_public_tablegen_target(Varve${folder}PassesIncGen)
 endfunction()
+
+# varve_embed_json(OUTPUT.inc FILES...)
+#
+# Writes every file as a string constant named after it ("bf16.json" is
+# bf16Json) to OUTPUT.inc in the current build directory. Name the output among
+# the sources of the library that includes it.
+function(varve_embed_json output)
+  set(script "${CMAKE_SOURCE_DIR}/cmake/EmbedJson.cmake")
+  set(result "${CMAKE_CURRENT_BINARY_DIR}/${output}")
+  add_custom_command(
+    OUTPUT "${result}"
+    COMMAND "${CMAKE_COMMAND}" "-DOUTPUT=${result}" "-DFILES=${ARGN}" -P "${script}"
+    DEPENDS "${script}" ${ARGN}
+    VERBATIM)
+endfunction()

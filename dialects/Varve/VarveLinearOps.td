@@ -35,10 +35,11 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
 
     Low-precision operands are codes that come with scales: `x_scale` holds one
     scale per `x_block` elements of a row, `weight_scale` one per tile of
-    `weight_block` rows and columns. Then each block of
+    `weight_block` rows and columns. If both operands are codes, each block of
     `b = min(x_block, columns of weight_block)` columns is an f32 partial sum of
     code products, multiplied by the product of its two scales and added to an
-    f32 total in ascending order.
+    f32 total in ascending order. If only the weight is, it stands for the
+    numbers `code scale`, and the product is that of plain operands.
 
     * C1: `weight` is [N, K]; K is the product of the dimensions of `x` after the
         first, N that of the result.

@@ -38,7 +38,7 @@ static bool fits(llvm::ArrayRef<int64_t> actual,
 /// Decodes `data` to `tensor`; false for a type that holds no numbers that a
 /// reference uses.
 static bool decodeElements(SafetensorsType type, llvm::ArrayRef<uint8_t> data,
-                   ReferenceTensor &tensor) {
+                           ReferenceTensor &tensor) {
   auto forEach = [&](size_t bytes, auto &&store) {
     for (size_t i = 0; i < data.size(); i += bytes)
       store(data.data() + i);

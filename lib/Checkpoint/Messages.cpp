@@ -1,7 +1,7 @@
 //===- Messages.cpp - How checkpoint errors are written -------------------===//
 
 #include "lib/Checkpoint/Messages.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"

@@ -135,7 +135,8 @@ Value ModuleBuilder::rmsNorm(const Twine &name, Value x, StringRef weightName) {
   if (!weightName.empty())
     gain = weight(weightName, {type.getShape().back()}, config.storage.dense);
   return RmsNormOp::create(b, locate(name), type, x, gain,
-                           f64(config.normEpsilon), RoundingAttr::get(&context, Rounding::Once));
+                           f64(config.normEpsilon),
+                           RoundingAttr::get(&context, Rounding::Once));
 }
 
 RopeAttr ModuleBuilder::ropeAttr(const RopeConfig &rope) {

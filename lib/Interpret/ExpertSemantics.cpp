@@ -109,7 +109,7 @@ struct ExpertsSemantics
       ArrayRef<int64_t> places = use.second;
       llvm::parallelFor(0, N, [&](size_t n) {
         std::vector<float> scratch;
-        reference::ScaledRow row = w.row(n, scratch, expert);
+        reference::ScaledRow row = w.rowFor(x, n, scratch, expert);
         for (int64_t place : places) {
           int64_t t = place / A, a = place % A;
           reference::ScaledRow xRow =

@@ -59,7 +59,7 @@ struct LinearSemantics
     int64_t N = w.getNumRows();
     llvm::parallelFor(0, N, [&](size_t n) {
       std::vector<float> scratch;
-      reference::ScaledRow row = w.row(n, scratch);
+      reference::ScaledRow row = w.rowFor(x, n, scratch);
       for (int64_t t = 0; t < x.getNumRows(); ++t)
         y.row(t)[n] = reference::dotScaled(x.row(t), row);
     });
@@ -81,7 +81,7 @@ struct GroupedLinearSemantics
     int64_t N = w.getNumRows(), G = op.getGroups();
     llvm::parallelFor(0, N, [&](size_t n) {
       std::vector<float> scratch;
-      reference::ScaledRow row = w.row(n, scratch);
+      reference::ScaledRow row = w.rowFor(x, n, scratch);
       for (int64_t t = 0; t < x.getNumRows(); ++t)
         y.row(t)[n] = reference::dotScaled(x.groupRow(t, n / (N / G), G), row);
     });

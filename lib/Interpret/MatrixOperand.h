@@ -9,6 +9,7 @@
 
 #include "lib/Interpret/InterpretFrame.h"
 #include "lib/Interpret/Reference/Linear.h"
+#include "lib/Interpret/Reference/Quantize.h"
 
 namespace varve {
 
@@ -24,6 +25,9 @@ public:
   }
 
   int64_t getNumRows() const { return x.getNumRows(); }
+
+  /// Whether the rows are codes with scales.
+  bool hasCodes() const { return block != 0; }
 
   reference::ScaledRow row(int64_t t) const { return groupRow(t, 0, 1); }
 
@@ -64,18 +68,28 @@ public:
   /// Rows of one matrix.
   int64_t getNumRows() const { return weight.getShape().drop_back().back(); }
 
-  /// Row n of matrix `index`, decoded into `scratch` if need be.
-  reference::ScaledRow row(int64_t n, std::vector<float> &scratch,
-                           int64_t index = 0) const {
+  /// Row n of matrix `index`, decoded into `scratch` if need be: codes with
+  /// their scales for a product with the codes of `x`, numbers otherwise.
+  reference::ScaledRow rowFor(const RowOperand &x, int64_t n,
+                              std::vector<float> &scratch,
+                              int64_t index = 0) const {
     reference::ScaledRow result;
     result.codes = weight.innerRow(index * getNumRows() + n, scratch);
     if (!blockColumns)
       return result;
     int64_t columns = scaleShape.back(),
             rows = scaleShape[scaleShape.size() - 2];
-    result.scales = llvm::ArrayRef<float>(scales).slice(
+    llvm::ArrayRef<float> rowScales = llvm::ArrayRef<float>(scales).slice(
         (index * rows + n / blockRows) * columns, columns);
-    result.block = blockColumns;
+    if (x.hasCodes()) {
+      result.scales = rowScales;
+      result.block = blockColumns;
+      return result;
+    }
+    std::vector<float> numbers(result.codes.size());
+    reference::dequantize(result.codes, rowScales, blockColumns, numbers);
+    scratch = std::move(numbers);
+    result.codes = scratch;
     return result;
   }
 

@@ -2,7 +2,7 @@
 
 #include "lib/Model/BuiltinConfigs.h"
 #include "lib/Model/HfConfig.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 

@@ -1,7 +1,7 @@
 //===- HfLayers.cpp - The layer list of a config.json ---------------------===//
 
 #include "lib/Model/HfReader.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "lib/Model/Validate.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"

@@ -9,7 +9,7 @@
 
 #include "lib/Model/HfFields.h"
 #include "lib/Model/HfReader.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include <cmath>
 

@@ -1,7 +1,7 @@
 //===- JsonFields.cpp - Checked access to the fields of a JSON object -----===//
 
 #include "lib/Model/JsonFields.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"

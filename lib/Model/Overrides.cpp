@@ -3,7 +3,7 @@
 #include "lib/Model/Overrides.h"
 #include "lib/Model/HfReader.h"
 #include "lib/Model/LayerPattern.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "lib/Model/Validate.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"

@@ -1,8 +1,9 @@
 //===- Phases.cpp - The compiler's phases, as data ------------------------===//
 
 #include "lib/Pipelines/Phases.h"
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "passes/Quantize/Passes.h"
 #include "passes/Verify/Passes.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -15,10 +16,21 @@ static void verifyImport(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(mlir::varve::createVerifyModelPass());
 }
 
+static void buildQuantize(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(mlir::varve::createApplyPrecisionPass({options.precision}));
+}
+
+static void verifyQuantize(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(mlir::varve::createVerifyModelPass());
+  pm.addPass(mlir::varve::createVerifyQuantizedPass());
+}
+
 static const Phase phaseTable[] = {
     {"import", "the model on tensors, weights by name, pools declared",
      ".model.mlir",
      /*build=*/nullptr, verifyImport},
+    {"quantize", "a precision policy: element types, scales, pool formats", ".quant.mlir",
+     buildQuantize, verifyQuantize},
 };
 
 namespace varve {

@@ -8,6 +8,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Quantize/Passes.h"
 #include "passes/Verify/Passes.h"
 
 void varve::registerDialects(mlir::DialectRegistry &registry) {
@@ -20,6 +21,7 @@ void varve::registerDialects(mlir::DialectRegistry &registry) {
 
 void varve::registerPasses() {
   mlir::registerAllPasses();
+  mlir::varve::registerQuantizePasses();
   mlir::varve::registerVerifyPasses();
   registerPhasePipelines();
 }

@@ -2,7 +2,7 @@
 #ifndef VARVE_TOOLS_TARGET_H
 #define VARVE_TOOLS_TARGET_H
 
-#include "lib/Model/NearestName.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
 #include <array>

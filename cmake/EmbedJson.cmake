@@ -1,8 +1,8 @@
-# cmake -DOUTPUT=file.inc -DCONFIGS="a.json;b.json" -P EmbedConfigs.cmake
+# cmake -DOUTPUT=file.inc -DFILES="a.json;b.json" -P EmbedJson.cmake
 #
 # Writes each file as the raw string literal <name in camelBack>Json.
-set(text "// Generated from configs/*.json by EmbedConfigs.cmake.\n")
-foreach(config IN LISTS CONFIGS)
+set(text "// Generated from JSON files by cmake/EmbedJson.cmake.\n")
+foreach(config IN LISTS FILES)
   get_filename_component(name "${config}" NAME_WE)
   string(REPLACE "-" ";" words "${name}")
   set(identifier "")

@@ -4,8 +4,8 @@
 // known, when it is close enough to be a slip of the keyboard.
 //
 //===----------------------------------------------------------------------===//
-#ifndef VARVE_MODEL_NEARESTNAME_H
-#define VARVE_MODEL_NEARESTNAME_H
+#ifndef VARVE_SUPPORT_NEARESTNAME_H
+#define VARVE_SUPPORT_NEARESTNAME_H
 
 #include "llvm/ADT/StringRef.h"
 #include <algorithm>
@@ -35,4 +35,4 @@ std::string didYouMean(llvm::StringRef name, const Range &candidates) {
 
 } // namespace varve
 
-#endif // VARVE_MODEL_NEARESTNAME_H
+#endif // VARVE_SUPPORT_NEARESTNAME_H
