@@ -44,6 +44,24 @@ TEST(NormTest, EachStepRoundedAsPyTorchDoes) {
   EXPECT_EQ(differing, 29);
 }
 
+// The same for small rows, beside which eps counts: the BF16 codes of
+// BF16(wave(32, 2 k + 1, 5) * 2^-10) normed, for k = 0 ... 63, as
+// h = (31 h + code) mod 2^32. Here eps was added with
+//   (x.square().mean(-1, keepdim=True).float() + 1e-6).bfloat16()
+// because the CPU kernel for BF16 rounds the constant itself to BF16 first.
+TEST(NormTest, SmallRowsAsPyTorchDoes) {
+  uint32_t hash = 0;
+  for (int k = 0; k < 64; ++k) {
+    vector<float> x = wave(32, 2 * k + 1, 5);
+    for (float &value : x)
+      value = roundToBf16(value * 0x1p-10f);
+    rmsNorm(x, {}, 1e-6f, Rounding::BF16, x);
+    for (float value : x)
+      hash = hash * 31 + floatToBf16(value);
+  }
+  EXPECT_EQ(hash, 0xCF316296u);
+}
+
 // PyTorch 2.11, CPU, in FP32, `wave(24, 7, 3)` as weight:
 //   w * (x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6))
 TEST(NormTest, WeightedInFP32AsPyTorchDoes) {

@@ -63,6 +63,15 @@ TEST(QuantizeTest, PublishedFp8Scales) {
   EXPECT_EQ(scaleOf(0.0f, CodeType::E4M3), 0x1p-22f) << "floor";
 }
 
+// Only the published reciprocals, and no neighbouring float, keep M itself at
+// scale 1 and give the next float 2.
+TEST(QuantizeTest, ReciprocalsAreThePublishedFloats) {
+  EXPECT_EQ(scaleOf(std::nextafterf(448.0f, INFINITY), CodeType::E4M3), 2.0f);
+  EXPECT_EQ(scaleOf(448.0f, CodeType::E4M3), 1.0f);
+  EXPECT_EQ(scaleOf(std::nextafterf(6.0f, INFINITY), CodeType::E2M1), 2.0f);
+  EXPECT_EQ(scaleOf(6.0f, CodeType::E2M1), 1.0f);
+}
+
 TEST(QuantizeTest, PublishedFp4Group) {
   const vector<float> x = {0.1001f,  -0.2002f, 0.3496f, 0.8984f,
                            -1.2969f, 2.2031f,  0.0f,    -0.7695f};

@@ -25,6 +25,23 @@ TEST(IndexScoreTest, EachStepRoundedAsPyTorchDoes) {
               -0.003970570862, 1e-9);
 }
 
+// The same for 64 keys and 8 heads of 16: the BF16 codes of the scores as
+// h = (31 h + code) mod 2^32. Differs when any of the four steps does not
+// round.
+TEST(IndexScoreTest, ManyKeysAsPyTorchDoes) {
+  vector<float> q = wave(8 * 16, 29, 11), keys = wave(64 * 16, 37, 11),
+                weights = wave(8, 23, 9);
+  for (float &weight : weights)
+    weight *= 3;
+  uint32_t hash = 0;
+  for (int s = 0; s < 64; ++s) {
+    llvm::ArrayRef<float> key = llvm::ArrayRef<float>(keys).slice(s * 16, 16);
+    hash = hash * 31 + varve::floatToBf16(indexScore(
+                           q, key, weights, 0.011048543f, Rounding::BF16));
+  }
+  EXPECT_EQ(hash, 0x870879D0u);
+}
+
 TEST(IndexScoreTest, ReluBeforeTheWeight) {
   const vector<float> q = {1, 0, -1, 0, 0, 1}, key = {2, 3};
   // Dots 2, -2, 3.
