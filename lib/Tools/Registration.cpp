@@ -9,6 +9,7 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Target/Passes.h"
 #include "passes/Verify/Passes.h"
 
 void varve::registerDialects(mlir::DialectRegistry &registry) {
@@ -22,6 +23,7 @@ void varve::registerDialects(mlir::DialectRegistry &registry) {
 void varve::registerPasses() {
   mlir::registerAllPasses();
   mlir::varve::registerQuantizePasses();
+  mlir::varve::registerTargetPasses();
   mlir::varve::registerVerifyPasses();
   registerPhasePipelines();
 }

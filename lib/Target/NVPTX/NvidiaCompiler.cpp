@@ -1,5 +1,6 @@
 //===- NvidiaCompiler.cpp - Kernels to PTX and cubin -----------*- C++ -*-===//
 #include "lib/Target/NVPTX/NvidiaCompiler.h"
+#include "lib/Cache/KernelKey.h"
 #include "lib/Target/Codegen/Codegen.h"
 #include "lib/Target/Codegen/LowerToLLVM.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -44,9 +45,9 @@ private:
   Location moduleLoc;
 };
 
-/// Diagnostics for everything that makes a kernel slow.
-LogicalResult reportProblems(const PtxasLog &log, const KernelTable &kernels,
-                             const NvidiaOptions &options) {
+/// Diagnostics for everything that makes a kernel slow; true if there is any.
+bool reportProblems(const PtxasLog &log, const KernelTable &kernels,
+                    const NvidiaOptions &options) {
   std::vector<PerformanceProblem> problems =
       findPerformanceProblems(log, [&](StringRef kernel) {
         return kernels.getAllowedSpillBytes(kernel);
@@ -60,7 +61,21 @@ LogicalResult reportProblems(const PtxasLog &log, const KernelTable &kernels,
     diagnostic << problem.message;
     diagnostic.attachNote() << problem.remedy;
   }
-  return failure(options.strict && !problems.empty());
+  return !problems.empty();
+}
+
+/// Everything that the result depends on.
+std::string makeKey(ModuleOp module, const TargetModel &target,
+                    const NvidiaOptions &options) {
+  return CacheKeyBuilder()
+      .add("compiler", getCompilerBuildId())
+      .add("kind", "nvidia")
+      .add("target", target.getName())
+      .add("assembler",
+           options.assembler ? options.assembler->version : std::string())
+      .add("line directives", options.lineDirectives ? "1" : "0")
+      .add("module", getCanonicalText(module, options.lineDirectives))
+      .finish();
 }
 
 /// The legality table looks at the ops as written, before conversions turn
@@ -105,28 +120,45 @@ FailureOr<NvidiaBinary> compileForNvidia(ModuleOp module,
   if (!target.isGpu())
     return emitError(module.getLoc())
            << "target " << target.getName() << " is not an NVIDIA GPU";
+  std::string key;
+  if (options.cache) {
+    key = makeKey(module, target, options);
+    if (std::optional<CacheEntry> entry = options.cache->lookup(key))
+      if (auto binary = NvidiaBinary::fromCacheEntry(*entry))
+        return std::move(*binary);
+  }
+
   KernelTable kernels(module);
   OwningOpRef<ModuleOp> copy = module.clone();
+  if (!options.lineDirectives)
+    copy->walk([&](Operation *op) {
+      op->setLoc(UnknownLoc::get(module.getContext()));
+    });
   FailureOr<std::string> ptx = compileToPtx(*copy, target);
   if (failed(ptx))
     return failure();
   NvidiaBinary binary;
   binary.ptx = std::move(*ptx);
+  bool hadProblems = false;
   if (!options.assembler) {
     emitRemark(module.getLoc(),
-               "no ptxas: the result is PTX, which the driver assembles "
-               "when it is loaded; registers and spills are unknown");
-    return binary;
+               "no ptxas: the result is PTX, which the driver assembles when "
+               "it is loaded; registers and spills are unknown");
+  } else {
+    llvm::Expected<AssembledCubin> assembled =
+        assemble(*options.assembler, binary.ptx, target, options.limits);
+    if (!assembled)
+      return emitError(module.getLoc(), llvm::toString(assembled.takeError()));
+    hadProblems = reportProblems(assembled->log, kernels, options);
+    if (hadProblems && options.strict)
+      return failure();
+    binary.cubin = std::move(assembled->cubin);
+    binary.kernels = std::move(assembled->log.kernels);
+    binary.assembler = "ptxas " + options.assembler->version;
   }
-  llvm::Expected<AssembledCubin> assembled =
-      assemble(*options.assembler, binary.ptx, target, options.limits);
-  if (!assembled)
-    return emitError(module.getLoc(), llvm::toString(assembled.takeError()));
-  if (failed(reportProblems(assembled->log, kernels, options)))
-    return failure();
-  binary.cubin = std::move(assembled->cubin);
-  binary.kernels = std::move(assembled->log.kernels);
-  binary.assembler = "ptxas " + options.assembler->version;
+  // A result with warnings is made anew, so that they are given again.
+  if (options.cache && !hadProblems)
+    options.cache->store(key, binary.toCacheEntry());
   return binary;
 }
 

@@ -6,6 +6,7 @@
 #ifndef VARVE_TARGET_NVPTX_NVIDIACOMPILER_H
 #define VARVE_TARGET_NVPTX_NVIDIACOMPILER_H
 
+#include "lib/Cache/KernelCache.h"
 #include "lib/Target/NVPTX/Ptxas.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <optional>
@@ -25,6 +26,11 @@ struct NvidiaOptions {
   /// Report what slows a kernel down (spills, serialised products) as errors;
   /// otherwise as warnings.
   bool strict = true;
+  /// Names of locations become line directives, and part of the cache's key.
+  /// Without them, kernels that differ in names alone share an entry.
+  bool lineDirectives = true;
+  /// Where results are looked up and stored; may be null.
+  KernelCache *cache = nullptr;
 };
 
 struct NvidiaBinary {
@@ -35,6 +41,11 @@ struct NvidiaBinary {
   std::vector<KernelReport> kernels;
   /// "ptxas 13.0.88"; empty without an assembler.
   std::string assembler;
+
+  /// The parts as the cache keeps them, and back; nothing if `entry` is not
+  /// such a result.
+  CacheEntry toCacheEntry() const;
+  static std::optional<NvidiaBinary> fromCacheEntry(const CacheEntry &entry);
 };
 
 /// Compiles the kernels of `module` (functions with `nvvm.kernel`, in `llvm`,

@@ -2,6 +2,7 @@
 #ifndef VARVE_TARGET_X86_X86COMPILER_H
 #define VARVE_TARGET_X86_X86COMPILER_H
 
+#include "lib/Cache/KernelCache.h"
 #include "lib/Target/Codegen/ExternalTool.h"
 #include "lib/Target/Model/TargetModel.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -14,6 +15,8 @@ struct X86Options {
   /// Use every feature of the processor of this process instead of the
   /// target's level: for code that runs here and now.
   bool hostFeatures = false;
+  /// Where results are looked up and stored; may be null.
+  KernelCache *cache = nullptr;
 };
 
 /// Compiles `module` (`func`, `scf`, `cf`, `arith`, `math`, `vector`, `memref`
