@@ -352,6 +352,80 @@ func.func @f(%m: memref<?xf32>) {
 }
 
 //===----------------------------------------------------------------------===//
+// The cache
+//===----------------------------------------------------------------------===//
+
+class CachedNvidiaTest : public NvidiaTest {
+protected:
+  CachedNvidiaTest() : directory(llvm::cantFail(TemporaryDirectory::create())) {
+    KernelCacheOptions cacheOptions;
+    cacheOptions.directory = directory.file("cache");
+    cache.emplace(cacheOptions,
+                  [this](llvm::StringRef w) { diagnostics += w.str() + "\n"; });
+    options.cache = &*cache;
+  }
+
+  /// A kernel of one op, which layer `name` wrote at `line`.
+  static std::string layer(llvm::StringRef name, int line,
+                           llvm::StringRef constant = "1.0") {
+    return ("llvm.func @k(%p: !llvm.ptr<1>) attributes {nvvm.kernel} {\n"
+            "%c = llvm.mlir.constant(" +
+            constant +
+            " : f32) : f32\n"
+            "llvm.store %c, %p : f32, !llvm.ptr<1> loc(#l)\n"
+            "llvm.return loc(#l)\n} loc(#l)\n#l = loc(\"" +
+            name + "\"(\"m.mlir\":" + llvm::Twine(line) + ":1))")
+        .str();
+  }
+
+  TemporaryDirectory directory;
+  std::optional<KernelCache> cache;
+  NvidiaOptions options;
+};
+
+TEST_F(CachedNvidiaTest, hitsReturnTheSameBinary) {
+  if (auto found = withAssembler())
+    options.assembler = found->assembler;
+  auto first = compile(kWarpSpecialised, "sm_90a", options);
+  ASSERT_TRUE(first) << diagnostics;
+  auto second = compile(kWarpSpecialised, "sm_90a", options);
+  ASSERT_TRUE(second) << diagnostics;
+  EXPECT_EQ(cache->getHits(), 1u);
+  EXPECT_EQ(first->ptx, second->ptx);
+  EXPECT_EQ(first->cubin, second->cubin);
+  EXPECT_EQ(first->assembler, second->assembler);
+  ASSERT_EQ(first->kernels.size(), second->kernels.size());
+  for (size_t i = 0; i < first->kernels.size(); ++i) {
+    EXPECT_EQ(first->kernels[i].name, second->kernels[i].name);
+    EXPECT_EQ(first->kernels[i].registers, second->kernels[i].registers);
+    EXPECT_EQ(first->kernels[i].barriers, second->kernels[i].barriers);
+  }
+}
+
+TEST_F(CachedNvidiaTest, otherTargetsAndOtherCodeMiss) {
+  ASSERT_TRUE(compile(layer("a", 1), "sm_80", options)) << diagnostics;
+  ASSERT_TRUE(compile(layer("a", 1), "sm_86", options)) << diagnostics;
+  ASSERT_TRUE(compile(layer("a", 1, "2.0"), "sm_80", options)) << diagnostics;
+  EXPECT_EQ(cache->getHits(), 0u);
+}
+
+TEST_F(CachedNvidiaTest, namesCountOnlyWhereTheResultHasThem) {
+  auto a = compile(layer("layers.1", 1), "sm_80", options);
+  auto b = compile(layer("layers.2", 2), "sm_80", options);
+  ASSERT_TRUE(a && b) << diagnostics;
+  EXPECT_EQ(cache->getHits(), 0u);
+  EXPECT_THAT(b->ptx, HasSubstr("\"layers.2\""));
+
+  options.lineDirectives = false;
+  a = compile(layer("layers.1", 1), "sm_80", options);
+  b = compile(layer("layers.2", 2), "sm_80", options);
+  ASSERT_TRUE(a && b) << diagnostics;
+  EXPECT_EQ(cache->getHits(), 1u);
+  EXPECT_EQ(a->ptx, b->ptx);
+  EXPECT_THAT(a->ptx, Not(HasSubstr(".loc")));
+}
+
+//===----------------------------------------------------------------------===//
 // Math functions and narrow floats on GPUs
 //===----------------------------------------------------------------------===//
 

@@ -73,6 +73,26 @@ TEST_F(X86Test, objectsAreReproducible) {
   EXPECT_EQ(first, compileObject(kSum));
 }
 
+TEST_F(X86Test, objectsAreCached) {
+  TemporaryDirectory directory = llvm::cantFail(TemporaryDirectory::create());
+  KernelCacheOptions options;
+  options.directory = directory.file("cache");
+  KernelCache cache(options,
+                    [](llvm::StringRef w) { ADD_FAILURE() << w.str(); });
+  auto module = parse(kSum);
+  std::vector<std::string> objects;
+  for (bool host : {false, true, false})
+    for (llvm::StringRef target : {"x86-64", "x86-64-v4"}) {
+      auto object = compileForX86(*module, getTarget(target), {host, &cache});
+      ASSERT_TRUE(mlir::succeeded(object)) << diagnostics;
+      objects.push_back(*object);
+    }
+  // The last two are the first two again.
+  EXPECT_EQ(cache.getHits(), 2u);
+  EXPECT_EQ(objects[0], objects[4]);
+  EXPECT_EQ(objects[1], objects[5]);
+}
+
 TEST_F(X86Test, levelsDifferInVectorWidth) {
   auto module = parse(R"(
 func.func @twice(%p: !llvm.ptr) {
