@@ -62,6 +62,14 @@ TEST(NormTest, SmallRowsAsPyTorchDoes) {
   EXPECT_EQ(hash, 0xCF316296u);
 }
 
+// The same, for a row whose mean depends on the rounding of the squares
+// (1.09375 with it, 1.0859375 without).
+TEST(NormTest, SquaresRoundAsPyTorchDoes) {
+  vector<float> x = {1.0f, 139 / 128.0f};
+  rmsNorm(x, {}, 1e-6f, Rounding::BF16, x);
+  EXPECT_EQ(x, (vector<float>{0.95703125f, 1.0390625f}));
+}
+
 // PyTorch 2.11, CPU, in FP32, `wave(24, 7, 3)` as weight:
 //   w * (x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6))
 TEST(NormTest, WeightedInFP32AsPyTorchDoes) {
