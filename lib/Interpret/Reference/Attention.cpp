@@ -39,7 +39,7 @@ static SmallVector<float> logitsOf(ArrayRef<float> q, Rows keys, float scale) {
 /// sums[c] = sum_s p[s] values[s][c] over the present keys, in list order.
 static void weightedSum(ArrayRef<float> p, Rows values,
                         MutableArrayRef<double> sums) {
-  std::fill(sums.begin(), sums.end(), 0.0);
+  llvm::fill(sums, 0.0);
   for (auto [weight, value] : llvm::zip_equal(p, values)) {
     if (weight == 0.0f)
       continue;
@@ -98,7 +98,7 @@ static void attendInBlocks(ArrayRef<float> logits, Rows values,
               options.probabilities);
   }
   if (state.m == negativeInfinity)
-    return std::fill(o.begin(), o.end(), 0.0f);
+    return llvm::fill(o, 0.0f);
   float denominator = state.l + (sink ? expBelow(*sink, state.m) : 0.0f);
   for (size_t c = 0; c < o.size(); ++c)
     o[c] = state.A[c] / denominator;
@@ -112,7 +112,7 @@ static void attendAtOnce(ArrayRef<float> logits, Rows values,
   for (float logit : logits)
     M = maxOrNaN(M, logit);
   if (M == negativeInfinity)
-    return std::fill(o.begin(), o.end(), 0.0f);
+    return llvm::fill(o, 0.0f);
 
   double denominator = 0.0;
   SmallVector<float> p;

@@ -44,7 +44,7 @@ void combine(ArrayRef<ArrayRef<float>> x, ArrayRef<int32_t> ids,
   std::iota(order.begin(), order.end(), 0);
   llvm::sort(order, [&](size_t a, size_t b) { return ids[a] < ids[b]; });
 
-  std::fill(y.begin(), y.end(), 0.0f);
+  llvm::fill(y, 0.0f);
   auto add = [&](ArrayRef<float> row) {
     VARVE_ASSERT(row.size() == y.size(),
                  "an expert's result has the size of the sum");

@@ -62,7 +62,7 @@ float indexScore(ArrayRef<float> q, ArrayRef<float> key,
 }
 
 void topk(ArrayRef<float> scores, MutableArrayRef<int32_t> indices) {
-  std::fill(indices.begin(), indices.end(), -1);
+  llvm::fill(indices, -1);
   auto *place = indices.begin();
   for (int32_t s : bestOf(scores, indices.size()))
     if (scores[s] > -std::numeric_limits<float>::infinity())
@@ -78,7 +78,7 @@ static double softplus(double z) {
 }
 
 static void softmax(ArrayRef<float> logits, MutableArrayRef<float> p) {
-  double largest = *std::max_element(logits.begin(), logits.end());
+  double largest = *llvm::max_element(logits);
   double mass = orderedSum(
       logits.size(), [&](size_t e) { return std::exp(logits[e] - largest); });
   for (size_t e = 0; e < logits.size(); ++e)
@@ -155,7 +155,7 @@ int32_t sampleTopP(ArrayRef<float> logits, double temperature, double topP,
                 : std::exp((logits[id] - largest) / temperature);
   std::vector<int32_t> order(p.size());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), betterFirst(ArrayRef<double>(p)));
+  llvm::sort(order, betterFirst(ArrayRef<double>(p)));
 
   double mass = 0.0;
   for (int32_t id : order)

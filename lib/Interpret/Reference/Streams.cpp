@@ -4,6 +4,7 @@
 #include "lib/Interpret/Reference/Linear.h"
 #include "lib/Interpret/Reference/Norm.h"
 #include "varve/Support/Assert.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include <algorithm>
 #include <cmath>
@@ -66,7 +67,7 @@ static void normalize(float *first, int64_t count, int64_t stride, float eps) {
 }
 
 static void softmax(MutableArrayRef<float> row) {
-  float largest = *std::max_element(row.begin(), row.end());
+  float largest = *llvm::max_element(row);
   for (float &value : row)
     value = static_cast<float>(
         std::exp(static_cast<double>(value) - static_cast<double>(largest)));
