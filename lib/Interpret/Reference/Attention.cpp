@@ -27,12 +27,26 @@ static float expBelow(float x, float M) {
       std::exp(static_cast<double>(x) - static_cast<double>(M)));
 }
 
+/// <q, k> accumulated in FP32 in ascending order.
+static float dotAscending(ArrayRef<float> q, ArrayRef<float> key) {
+  float sum = 0.0f;
+  for (auto [a, b] : llvm::zip_equal(q, key))
+    sum += a * b;
+  return sum;
+}
+
 /// l_s of every key, -inf for absent ones.
-static SmallVector<float> logitsOf(ArrayRef<float> q, Rows keys, float scale) {
+static SmallVector<float> logitsOf(ArrayRef<float> q, Rows keys,
+                                   const AttentionOptions &options) {
   SmallVector<float> logits;
-  for (ArrayRef<float> key : keys)
-    logits.push_back(key.empty() ? negativeInfinity
-                                 : static_cast<float>(dot(q, key)) * scale);
+  for (ArrayRef<float> key : keys) {
+    if (key.empty())
+      logits.push_back(negativeInfinity);
+    else if (options.block)
+      logits.push_back(dotAscending(q, key) * options.scale);
+    else
+      logits.push_back(static_cast<float>(dot(q, key)) * options.scale);
+  }
   return logits;
 }
 
@@ -138,7 +152,7 @@ void sparseAttention(ArrayRef<float> q, Rows keys, Rows values,
     VARVE_ASSERT(key.empty() ||
                      (key.size() == q.size() && value.size() >= o.size()),
                  "keys have the query's size, values at least the result's");
-  SmallVector<float> logits = logitsOf(q, keys, options.scale);
+  SmallVector<float> logits = logitsOf(q, keys, options);
   if (options.block)
     attendInBlocks(logits, values, sink, options, o);
   else

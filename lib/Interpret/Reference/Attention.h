@@ -34,7 +34,8 @@ struct AttentionOptions {
 ///
 /// One pass: l_s and p_s are FP32, the sums double, o rounds once.
 ///
-/// In blocks, in list order, with FP32 state m = -inf, l = 0, A = 0:
+/// In blocks, as the published program does it: <q, k_s> accumulates in FP32 in
+/// ascending order, and in list order, with FP32 state m = -inf, l = 0, A = 0:
 ///
 ///   m'  = max(m, max_s l_s),  p_s = exp(l_s - m'),  alpha = exp(m - m')
 ///   l  <- l alpha + sum_s p_s

@@ -96,10 +96,10 @@ void streamCollapse(ArrayRef<float> pre, ArrayRef<float> X,
   size_t D = x.size();
   VARVE_ASSERT(X.size() == pre.size() * D, "one weight per stream");
   for (size_t c = 0; c < D; ++c) {
-    double sum = 0.0;
-    for (size_t j = 0; j < pre.size(); ++j)
-      sum += static_cast<double>(pre[j]) * X[j * D + c];
-    x[c] = static_cast<float>(sum);
+    float sum = pre[0] * X[c];
+    for (size_t j = 1; j < pre.size(); ++j)
+      sum += pre[j] * X[j * D + c];
+    x[c] = sum;
   }
 }
 
@@ -111,10 +111,10 @@ void streamMix(ArrayRef<float> y, ArrayRef<float> X, ArrayRef<float> post,
                "streams, coefficients and result agree in shape");
   for (size_t k = 0; k < n; ++k)
     for (size_t c = 0; c < D; ++c) {
-      double sum = static_cast<double>(post[k]) * y[c];
-      for (size_t j = 0; j < n; ++j)
-        sum += static_cast<double>(comb[j * n + k]) * X[j * D + c];
-      result[k * D + c] = static_cast<float>(sum);
+      float mixed = comb[k] * X[c];
+      for (size_t j = 1; j < n; ++j)
+        mixed += comb[j * n + k] * X[j * D + c];
+      result[k * D + c] = post[k] * y[c] + mixed;
     }
 }
 

@@ -52,12 +52,16 @@ void streamCoefficients(llvm::ArrayRef<float> M, llvm::ArrayRef<float> base,
 void sinkhorn(llvm::MutableArrayRef<float> C, int64_t n, int64_t iterations,
               float eps);
 
-/// Step 10: x[c] = sum_j pre[j] X[j, c].
+/// Step 10: x[c] = sum_j pre[j] X[j, c], in FP32 operation by operation,
+/// ascending j.
 void streamCollapse(llvm::ArrayRef<float> pre, llvm::ArrayRef<float> X,
                     llvm::MutableArrayRef<float> x);
 
 /// Section 3.4: X'[k, c] = post[k] y[c] + sum_j comb[j, k] X[j, c]. The sum
-/// runs over the FIRST index of comb [n, n]. `result` must not be `X`.
+/// runs over the FIRST index of comb [n, n]. FP32 operation by operation: the
+/// sum over ascending j, then the term of `y`. These values are rounded to BF16
+/// in every sub-block, where another order shows as a last bit now and then, so
+/// the published program's order is kept. `result` must not be `X`.
 void streamMix(llvm::ArrayRef<float> y, llvm::ArrayRef<float> X,
                llvm::ArrayRef<float> post, llvm::ArrayRef<float> comb,
                llvm::MutableArrayRef<float> result);
