@@ -113,9 +113,13 @@ int64_t SegmentAttr::getCodeBits() const {
 static ParseResult parseBareFormat(AsmParser &parser, FormatAttr &format) {
   SmallVector<SegmentAttr> segments;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, [&] {
-        return parseBareSegment(parser, segments.emplace_back());
-      }))
+  // Not Delimiter::LessGreater, which goes on after a missing '<'.
+  if (parser.parseLess())
+    return failure();
+  if (failed(parser.parseOptionalGreater()) &&
+      (parser.parseCommaSeparatedList(
+           [&] { return parseBareSegment(parser, segments.emplace_back()); }) ||
+       parser.parseGreater()))
     return failure();
   format = FormatAttr::getChecked([&] { return parser.emitError(loc); },
                                   parser.getContext(), segments);

@@ -69,13 +69,13 @@ def Varve_Positive : ConfinedAttr<I64Attr, [AttrConstraint<
     CPred<"::llvm::isUInt<31>(::llvm::cast<::mlir::IntegerAttr>($_self).getInt()) && "
           "::llvm::cast<::mlir::IntegerAttr>($_self).getInt() != 0">,
     "whose value is a positive i32 number">]>;
-def Varve_IsFinite : AttrConstraint<
+def Varve_Finite : ConfinedAttr<F64Attr, [AttrConstraint<
     CPred<"::llvm::cast<::mlir::FloatAttr>($_self).getValue().isFinite()">,
-    "whose value is finite">;
-def Varve_Finite : ConfinedAttr<F64Attr, [Varve_IsFinite]>;
-def Varve_Epsilon : ConfinedAttr<F64Attr, [
-    AttrConstraint<CPred<"::llvm::cast<::mlir::FloatAttr>($_self).getValueAsDouble() > 0.0">,
-                   "whose value is positive">, Varve_IsFinite]>;
+    "whose value is finite">]>;
+def Varve_Epsilon : ConfinedAttr<F64Attr, [AttrConstraint<
+    CPred<"::llvm::cast<::mlir::FloatAttr>($_self).getValue().isFinite() && "
+          "::llvm::cast<::mlir::FloatAttr>($_self).getValueAsDouble() > 0.0">,
+    "whose value is positive and finite">]>;
 def Varve_RoundingAttr : DefaultValuedAttr<Varve_Rounding,
     "::mlir::varve::Rounding::Once">;
 
