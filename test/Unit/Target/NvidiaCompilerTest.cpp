@@ -314,7 +314,8 @@ TEST_F(NvidiaTest, slowAssemblersAreStopped) {
   EXPECT_THAT(diagnostics, HasSubstr("the command was: "));
 }
 
-TEST_F(NvidiaTest, whatLLVMCannotSelectIsAnErrorNotAnAbort) {
+/// The error of generating code for an intrinsic without an instruction.
+std::string generateUnselectable() {
   LlvmModule module;
   module.context = std::make_unique<llvm::LLVMContext>();
   llvm::SMDiagnostic problem;
@@ -327,16 +328,23 @@ define ptx_kernel void @k(ptr %p) {
 }
 declare float @llvm.exp.f32(float))",
                                             problem, *module.context);
-  ASSERT_TRUE(module.module);
   auto code =
       generateCode(std::move(module),
                    llvm::cantFail(createTargetMachine(getTarget("sm_80"))),
                    llvm::CodeGenFileType::AssemblyFile);
-  ASSERT_FALSE(static_cast<bool>(code));
-  EXPECT_THAT(llvm::toString(code.takeError()),
-              HasSubstr("LLVM gave up on target sm_80: Cannot select"));
-  // And the process compiles on.
-  EXPECT_TRUE(compile(kDivergentBarriers, "sm_80")) << diagnostics;
+  return code ? "no error" : llvm::toString(code.takeError());
+}
+
+// In a process of its own: the memory of the abandoned module is lost.
+TEST_F(NvidiaTest, whatLLVMCannotSelectIsAnErrorNotAnAbort) {
+  auto body = [&] {
+    std::fprintf(stderr, "%s\n", generateUnselectable().c_str());
+    // And the process compiles on.
+    bool works = compile(kDivergentBarriers, "sm_80").has_value();
+    std::_Exit(works ? 0 : 1);
+  };
+  EXPECT_EXIT(body(), testing::ExitedWithCode(0),
+              "LLVM gave up on target sm_80: Cannot select");
 }
 
 TEST_F(NvidiaTest, leftOverOpsAreNamed) {

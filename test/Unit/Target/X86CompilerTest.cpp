@@ -261,6 +261,12 @@ TEST_F(MathTest, otherFunctionsAreAccurate) {
   EXPECT_LE(worst("log", std::log, range(1e-3f, 1e3f)), 4);
   EXPECT_LE(worst("log2", std::log2, range(1e-3f, 1e3f)), 4);
   EXPECT_LE(worst("log10", std::log10, range(1e-3f, 1e3f)), 4);
+  // Near 1, subnormal, and outside the domain.
+  std::vector<float> points = range(0.9f, 1.1f);
+  points.insert(points.end(), {1e-45f, 1e-40f, 1.17e-38f, 3.4e38f, 0.0f, -0.0f,
+                               inf, -inf, NAN, -1.0f, -1e-45f, 0.70710678f});
+  EXPECT_LE(worst("log", std::log, points), 4);
+  EXPECT_LE(worst("log2", std::log2, points), 4);
   EXPECT_LE(worst("tanh", std::tanh, range(-9, 9)), 8);
   // A gate's softplus ends in log1p of something tiny.
   EXPECT_LE(worst("log1p", std::log1p, range(0, 1)), 8);
