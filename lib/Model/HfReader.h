@@ -8,7 +8,7 @@
 #ifndef VARVE_MODEL_HFREADER_H
 #define VARVE_MODEL_HFREADER_H
 
-#include "lib/Model/JsonFields.h"
+#include "lib/Support/JsonFields.h"
 #include "lib/Model/ModelConfig.h"
 
 namespace varve {

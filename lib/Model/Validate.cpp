@@ -1,7 +1,7 @@
 //===- Validate.cpp - What every model configuration must satisfy ---------===//
 
 #include "lib/Model/Validate.h"
-#include "lib/Model/JsonFields.h"
+#include "lib/Support/JsonFields.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>

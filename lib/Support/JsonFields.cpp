@@ -1,6 +1,6 @@
 //===- JsonFields.cpp - Checked access to the fields of a JSON object -----===//
 
-#include "lib/Model/JsonFields.h"
+#include "lib/Support/JsonFields.h"
 #include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"

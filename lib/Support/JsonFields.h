@@ -1,9 +1,9 @@
 //===- JsonFields.h - Checked access to the fields of a JSON object -*-C++-*-=//
 //
-// What the configuration reader stands on: a parser that refuses what
-// llvm::json lets pass (duplicate names, nesting that exhausts the stack), and
-// typed access to fields in which every mistake becomes one message of the
-// form
+// What the readers of configurations and policies stand on: a parser that
+// refuses what llvm::json lets pass (duplicate names, nesting that exhausts
+// the stack), and typed access to fields in which every mistake becomes one
+// message of the form
 //
 //   <file>: field '<path>': expected <what>, got <what>[; did you mean ...?]
 //
@@ -11,8 +11,8 @@
 // and only that first mistake is reported.
 //
 //===----------------------------------------------------------------------===//
-#ifndef VARVE_MODEL_JSONFIELDS_H
-#define VARVE_MODEL_JSONFIELDS_H
+#ifndef VARVE_SUPPORT_JSONFIELDS_H
+#define VARVE_SUPPORT_JSONFIELDS_H
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -108,4 +108,4 @@ std::optional<int64_t> exactInteger(const llvm::json::Value &value);
 
 } // namespace varve
 
-#endif // VARVE_MODEL_JSONFIELDS_H
+#endif // VARVE_SUPPORT_JSONFIELDS_H
