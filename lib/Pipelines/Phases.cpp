@@ -22,7 +22,7 @@ static void buildQuantize(OpPassManager &pm, const PhaseOptions &options) {
 
 static void verifyQuantize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(mlir::varve::createVerifyModelPass());
-  pm.addPass(mlir::varve::createVerifyQuantizedPass());
+  pm.addPass(mlir::varve::createVerifyQuantizedPass({options.precision}));
 }
 
 static const Phase phaseTable[] = {

@@ -1,7 +1,7 @@
 //===- InspectTool.cpp - varve inspect ------------------------------------===//
 
-#include "dialects/Varve/Varve.h"
 #include "lib/Checkpoint/WeightInventory.h"
+#include "lib/CostModel/Memory.h"
 #include "lib/Model/LayerPattern.h"
 #include "lib/Tools/ModelLoader.h"
 #include "lib/Tools/Tool.h"
@@ -26,15 +26,6 @@ cl::opt<bool> asJson("json", cl::desc("print JSON"), cl::sub(command),
 struct TypeCount {
   int64_t tensors = 0;
   int64_t bytes = 0;
-};
-
-/// Bytes that a sequence occupies in all pools.
-struct SequenceMemory {
-  int64_t context = 0;
-  int64_t entryBytes = 0;  ///< compressed entries and index keys: grow
-  int64_t windowBytes = 0; ///< sliding windows: bounded
-  int64_t stateBytes = 0;  ///< partial windows of the compressors: constant
-  int64_t total() const { return entryBytes + windowBytes + stateBytes; }
 };
 
 struct Description {
@@ -66,36 +57,14 @@ static void countWeights(const WeightInventory &inventory,
 
 static void countMemory(mlir::ModuleOp module, int64_t maxPositions,
                         Description &description) {
-  using namespace mlir::varve;
   std::vector<int64_t> contexts;
   for (int64_t context : {int64_t(4096), int64_t(65536), int64_t(1048576)})
     if (context < maxPositions)
       contexts.push_back(context);
   contexts.push_back(maxPositions);
-  for (int64_t context : contexts) {
-    SequenceMemory memory;
-    memory.context = context;
-    for (PoolOp pool : module.getOps<PoolOp>()) {
-      int64_t bytes = pool.getBytesOf(context);
-      switch (pool.getKind()) {
-      case PoolKind::Entries:
-        memory.entryBytes += bytes;
-        break;
-      case PoolKind::Window:
-        memory.windowBytes += bytes;
-        break;
-      case PoolKind::State:
-        memory.stateBytes += bytes;
-        break;
-      }
-    }
-    description.memory.push_back(memory);
-  }
-  for (PoolOp pool : module.getOps<PoolOp>())
-    if (pool.getKind() == PoolKind::Entries)
-      description.bytesPerToken +=
-          static_cast<double>(pool.getFormat().getRowBytes()) /
-          pool.getRowTokens();
+  for (int64_t context : contexts)
+    description.memory.push_back(getSequenceMemory(module, context));
+  description.bytesPerToken = getBytesPerToken(module);
 }
 
 static std::string kindCounts(const ModelConfig &config) {
@@ -146,7 +115,7 @@ static void printText(llvm::raw_ostream &os, const Description &d) {
     os << llvm::formatv("  {0,12} {1,18} {2,14} {3,14} {4,18}\n",
                         withCommas(m.context), withCommas(m.entryBytes),
                         withCommas(m.windowBytes), withCommas(m.stateBytes),
-                        withCommas(m.total()));
+                        withCommas(m.getTotal()));
 }
 
 static void printJson(llvm::raw_ostream &os, const Description &d) {
@@ -163,7 +132,7 @@ static void printJson(llvm::raw_ostream &os, const Description &d) {
                                   {"entries", m.entryBytes},
                                   {"windows", m.windowBytes},
                                   {"states", m.stateBytes},
-                                  {"total", m.total()}});
+                                  {"total", m.getTotal()}});
   json::Value value = json::Object{
       {"model", d.config->name},
       {"layers", layerString(*d.config)},

@@ -1,18 +1,18 @@
 //===- ApplyPrecision.cpp - Make a precision policy part of the model -----===//
 //
-// 1. Resolve, for every op and pool, what the policy's rules set, later rules
-//    over earlier ones.
-// 2. Walk the functions in the order of their calls, starting at @step, and
-//    give results their types; arguments and results of functions follow.
-// 3. Give pools their formats and insert the quantisations.
+// 1. Plan: what the rules say about every op and pool, and what contradicts
+//    the model. Nothing is changed if anything does.
+// 2. Types: functions in the order of their calls; arguments and results of
+//    functions follow what flows through them.
+// 3. Attributes, pool formats, transforms and quantised inputs.
 //
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "passes/Quantize/Passes.h"
-#include "passes/Quantize/PrecisionPolicy.h"
-#include "llvm/ADT/MapVector.h"
+#include "passes/Quantize/PrecisionPlan.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 #include <map>
 
@@ -25,187 +25,6 @@ using namespace mlir;
 using namespace mlir::varve;
 
 //===----------------------------------------------------------------------===//
-// What a policy says about one op or pool
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-/// The settings of one op or pool, each with the rule that made it.
-struct Settings {
-  template <typename T> struct Setting {
-    std::optional<T> value;
-    const PrecisionRule *rule = nullptr;
-    explicit operator bool() const { return value.has_value(); }
-    const T &operator*() const { return *value; }
-  };
-  Setting<NumberType> result, probabilities;
-  Setting<bool> eachStep, hadamard;
-  Setting<BlockFormat> quantize;
-  Setting<int64_t> block;
-  Setting<std::vector<SegmentRule>> format;
-
-  void apply(const PrecisionRule &rule) {
-    auto set = [&](auto &setting, const auto &value) {
-      if (value) {
-        setting.value = value;
-        setting.rule = &rule;
-      }
-    };
-    set(result, rule.result);
-    set(probabilities, rule.probabilities);
-    set(eachStep, rule.eachStep);
-    set(hadamard, rule.hadamard);
-    set(quantize, rule.quantize);
-    set(block, rule.block);
-    set(format, rule.format);
-  }
-};
-
-StringRef nameOf(Operation *op) {
-  if (auto loc = dyn_cast<NameLoc>(op->getLoc()))
-    return loc.getName();
-  return "";
-}
-
-bool matchesAny(ArrayRef<NameGlob> globs, StringRef text) {
-  return llvm::any_of(globs,
-                      [&](const NameGlob &glob) { return glob.match(text); });
-}
-
-Type elementTypeOf(Value value) {
-  return cast<ShapedType>(value.getType()).getElementType();
-}
-
-bool isCoded(Value value) {
-  return isa<Float8E4M3FNType, Float4E2M1FNType>(elementTypeOf(value));
-}
-
-/// The weight operand of a matrix product; null for other ops.
-Value weightOf(Operation *op) {
-  if (auto linear = dyn_cast<LinearOp>(op))
-    return linear.getWeight();
-  if (auto linear = dyn_cast<GroupedLinearOp>(op))
-    return linear.getWeight();
-  if (auto experts = dyn_cast<ExpertsOp>(op))
-    return experts.getWeight();
-  return {};
-}
-
-bool selects(const PrecisionRule &rule, Operation *op) {
-  if (rule.selectsPools())
-    return false;
-  StringRef kind = op->getName().stripDialect();
-  if (!rule.ops.empty() && llvm::none_of(rule.ops, [&](StringRef name) {
-        return name == "*" || name == kind;
-      }))
-    return false;
-  if (!rule.names.empty() && !matchesAny(rule.names, nameOf(op)))
-    return false;
-  if (!rule.onlyCodedWeights)
-    return true;
-  Value weight = weightOf(op);
-  return weight && isCoded(weight);
-}
-
-Type numberType(MLIRContext *context, NumberType type) {
-  switch (type) {
-  case NumberType::F32:
-    return Float32Type::get(context);
-  case NumberType::BF16:
-    return BFloat16Type::get(context);
-  case NumberType::F16:
-    return Float16Type::get(context);
-  case NumberType::F8E4M3FN:
-    return Float8E4M3FNType::get(context);
-  case NumberType::F4E2M1FN:
-    return Float4E2M1FNType::get(context);
-  case NumberType::F8E8M0FNU:
-    return Float8E8M0FNUType::get(context);
-  }
-  llvm_unreachable("every number type has an element type");
-}
-
-//===----------------------------------------------------------------------===//
-// Application
-//===----------------------------------------------------------------------===//
-
-class PrecisionApplier {
-public:
-  PrecisionApplier(ModuleOp module, const PrecisionPolicy &policy)
-      : module(module), policy(policy), b(module.getContext()) {}
-
-  LogicalResult run() {
-    if (failed(resolve()))
-      return failure();
-    for (auto function : module.getOps<func::FuncOp>())
-      if (function.isPublic() && failed(retype(function)))
-        return failure();
-    for (auto &[op, setting] : settings)
-      if (failed(applyTo(op, setting)))
-        return failure();
-    return success();
-  }
-
-private:
-  LogicalResult resolve();
-  LogicalResult retype(func::FuncOp function);
-  LogicalResult retypeResults(Operation *op);
-  LogicalResult retypeCall(func::CallOp call);
-  LogicalResult applyTo(Operation *op, const Settings &setting);
-  LogicalResult applyToPool(PoolOp pool, const Settings &setting);
-  LogicalResult quantizeOperand(Operation *op, const Settings &setting);
-  FailureOr<FormatAttr>
-  makeFormat(PoolOp pool, AppendOp append,
-             const Settings::Setting<std::vector<SegmentRule>> &);
-
-  InFlightDiagnostic emitError(Operation *op, const PrecisionRule *rule) {
-    return op->emitOpError()
-           << "rule " << rule->number << " of " << policy.source << ": ";
-  }
-
-  /// An op inserted by this pass carries the name of what it works on.
-  Location locate(Operation *op, StringRef name, const Twine &suffix) {
-    Location child = op->getLoc();
-    if (auto named = dyn_cast<NameLoc>(child))
-      child = named.getChildLoc();
-    return NameLoc::get(b.getStringAttr(name + suffix), child);
-  }
-
-  ModuleOp module;
-  const PrecisionPolicy &policy;
-  OpBuilder b;
-  llvm::MapVector<Operation *, Settings> settings;
-  llvm::SmallPtrSet<Operation *, 32> retyped;
-  /// Quantisations that exist already, by value, format and transform.
-  std::map<std::tuple<void *, int, int64_t, bool>, QuantizeOp> quantized;
-};
-
-LogicalResult PrecisionApplier::resolve() {
-  SmallVector<unsigned> uses(policy.rules.size());
-  module.walk([&](Operation *op) {
-    if (op->getName().getDialectNamespace() !=
-            VarveDialect::getDialectNamespace() ||
-        isa<WeightOp>(op))
-      return;
-    for (auto [i, rule] : llvm::enumerate(policy.rules)) {
-      auto pool = dyn_cast<PoolOp>(op);
-      if (pool ? !matchesAny(rule.pools, pool.getSymName())
-               : !selects(rule, op))
-        continue;
-      ++uses[i];
-      settings[op].apply(rule);
-    }
-  });
-  for (auto [rule, count] : llvm::zip_equal(policy.rules, uses))
-    if (!count && !rule.optional)
-      return module.emitError() << policy.source << ": rule " << rule.number
-                                << ": expected it to select something in this "
-                                   "model, or to be marked "
-                                   "'optional'";
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
 // Types
 //===----------------------------------------------------------------------===//
 
@@ -213,294 +32,340 @@ static Type withElementType(Type type, Type element) {
   return cast<RankedTensorType>(type).clone(element);
 }
 
-/// Ops whose result has the element type of their first operand.
+namespace {
+
+/// Gives results their element types. Every function is visited once, with the
+/// argument types of its calls.
+class Retyper {
+public:
+  Retyper(ModuleOp module, const PrecisionPlan &plan,
+          ViolationReporter &reporter)
+      : module(module), plan(plan), reporter(reporter) {}
+
+  void run() {
+    llvm::SmallPtrSet<Operation *, 32> called;
+    module.walk([&](func::CallOp call) { called.insert(calleeOf(call)); });
+    for (auto function : module.getOps<func::FuncOp>())
+      if (!called.contains(function))
+        visit(function);
+    for (auto function : module.getOps<func::FuncOp>())
+      if (!function.isExternal() && !visited.contains(function))
+        reporter.report(function)
+            << "expected functions that do not call themselves";
+  }
+
+private:
+  func::FuncOp calleeOf(func::CallOp call) {
+    return module.lookupSymbol<func::FuncOp>(call.getCallee());
+  }
+
+  void visit(func::FuncOp function);
+  void visitCall(func::CallOp call);
+  void visitOp(Operation *op);
+  void setType(Value value, Type type);
+  void requireF32(Operation *user, Value operand);
+  void requireUnchanged(Operation *op);
+
+  ModuleOp module;
+  const PrecisionPlan &plan;
+  ViolationReporter &reporter;
+  llvm::SmallPtrSet<Operation *, 32> visited;
+  /// Values whose type is not what it was.
+  llvm::DenseSet<Value> changed;
+};
+
+} // namespace
+
+void Retyper::setType(Value value, Type type) {
+  if (value.getType() == type)
+    return;
+  value.setType(type);
+  changed.insert(value);
+}
+
+/// Whether the op's result has the element type of its first operand.
 static bool followsOperand(Operation *op) {
   return isa<RopeOp, HadamardOp, TakeOp, StreamExpandOp>(op);
 }
 
-/// Results whose element type an op fixes.
-static bool hasFixedResults(Operation *op) {
-  return isa<StreamProjectOp, SinkhornOp, RouteTopkOp, RouteHashOp, QuantizeOp>(
-      op);
+/// The operands that an op takes as f32 only and that an op with a settable
+/// result may produce.
+static SmallVector<Value, 2> f32OperandsOf(Operation *op) {
+  if (auto compress = dyn_cast<CompressOp>(op))
+    return {compress.getKv(), compress.getGate()};
+  if (isa<RouteTopkOp, RouteHashOp, SinkhornOp, SampleOp>(op))
+    return {op->getOperand(0)};
+  if (auto mix = dyn_cast<StreamMixOp>(op))
+    return {mix.getPost(), mix.getComb()};
+  if (auto collapse = dyn_cast<StreamCollapseOp>(op))
+    return {collapse.getPre()};
+  if (auto swiglu = dyn_cast<SwigluOp>(op))
+    if (Value weights = swiglu.getWeights())
+      return {weights};
+  return {};
 }
 
-LogicalResult PrecisionApplier::retypeResults(Operation *op) {
-  if (followsOperand(op)) {
-    op->getResult(0).setType(withElementType(op->getResult(0).getType(),
-                                             elementTypeOf(op->getOperand(0))));
-    return success();
+void Retyper::requireF32(Operation *user, Value operand) {
+  Type element = elementTypeOf(operand);
+  if (element.isF32())
+    return;
+  Operation *producer = operand.getDefiningOp();
+  const PrecisionRule *rule =
+      producer ? plan.lookup(producer).result.rule : nullptr;
+  if (!rule) {
+    reporter.report(user) << "expected an f32 operand but got " << element;
+    return;
   }
-  auto found = settings.find(op);
-  if (found == settings.end() || !found->second.result)
-    return success();
-  Type element = numberType(module.getContext(), *found->second.result);
-  for (OpResult result : op->getResults()) {
-    if (!isa<FloatType>(elementTypeOf(result)))
-      continue;
-    if (hasFixedResults(op)) {
-      if (elementTypeOf(result) != element)
-        return emitError(op, found->second.result.rule)
-               << "expected the result to stay " << elementTypeOf(result)
-               << ", which the op fixes, but got " << element;
-      continue;
+  StringRef name = nameOfOp(producer);
+  reporter.report(producer)
+      << rule->title << ": expected an f32 result, which '" << user->getName()
+      << "' (" << nameOfOp(user) << ") needs, but got " << element
+      << "; add a later rule {\"names\": \"" << name
+      << "\", \"result\": \"f32\"}";
+}
+
+/// Ops of other dialects know nothing of policies.
+void Retyper::requireUnchanged(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (changed.contains(operand)) {
+      reporter.report(op) << "expected only 'varve' ops and calls on values "
+                             "whose element type a policy changes";
+      return;
     }
-    result.setType(withElementType(result.getType(), element));
-  }
-  return success();
 }
 
-LogicalResult PrecisionApplier::retypeCall(func::CallOp call) {
-  auto callee = module.lookupSymbol<func::FuncOp>(call.getCallee());
+void Retyper::visitOp(Operation *op) {
+  if (!isa_and_nonnull<VarveDialect>(op->getDialect()))
+    return requireUnchanged(op);
+  for (Value operand : f32OperandsOf(op))
+    requireF32(op, operand);
+  if (followsOperand(op)) {
+    Value result = op->getResult(0);
+    setType(result, withElementType(result.getType(),
+                                    elementTypeOf(op->getOperand(0))));
+    return;
+  }
+  const Setting<NumberType> &setting = plan.lookup(op).result;
+  if (!setting)
+    return;
+  Type element = getNumberType(module.getContext(), *setting);
+  for (OpResult result : op->getResults())
+    if (isa<FloatType>(elementTypeOf(result)))
+      setType(result, withElementType(result.getType(), element));
+}
+
+void Retyper::visitCall(func::CallOp call) {
+  func::FuncOp callee = calleeOf(call);
   if (!callee || callee.isExternal())
-    return call.emitOpError() << "expected a callee with a body";
+    return requireUnchanged(call);
+  bool isFirst = !visited.contains(callee);
   for (auto [argument, operand] :
        llvm::zip_equal(callee.getArguments(), call.getOperands())) {
-    if (retyped.contains(callee) && argument.getType() != operand.getType())
-      return call.emitOpError()
-             << "expected the types of another call of @" << call.getCallee()
-             << ", " << argument.getType() << ", but got " << operand.getType();
-    argument.setType(operand.getType());
+    if (isFirst) {
+      setType(argument, operand.getType());
+    } else if (argument.getType() != operand.getType()) {
+      reporter.report(call) << "expected the argument type of an earlier call "
+                               "of @"
+                            << call.getCallee() << ", " << argument.getType()
+                            << ", but got " << operand.getType();
+      return;
+    }
   }
-  if (failed(retype(callee)))
-    return failure();
+  if (isFirst)
+    visit(callee);
   for (auto [result, type] : llvm::zip_equal(
            call.getResults(), callee.getFunctionType().getResults()))
-    result.setType(type);
-  return success();
+    setType(result, type);
 }
 
-LogicalResult PrecisionApplier::retype(func::FuncOp function) {
-  if (!retyped.insert(function).second)
-    return success();
-  if (!function.getBody().hasOneBlock())
-    return function.emitOpError() << "expected a body of one block";
+void Retyper::visit(func::FuncOp function) {
+  visited.insert(function);
+  if (function.isExternal())
+    return;
+  if (!function.getBody().hasOneBlock()) {
+    reporter.report(function) << "expected a body of one block";
+    return;
+  }
   Block &body = function.getBody().front();
   for (Operation &op : body.without_terminator()) {
-    auto call = dyn_cast<func::CallOp>(op);
-    if (failed(call ? retypeCall(call) : retypeResults(&op)))
-      return failure();
+    if (auto call = dyn_cast<func::CallOp>(op))
+      visitCall(call);
+    else
+      visitOp(&op);
   }
-  function.setType(b.getFunctionType(body.getArgumentTypes(),
-                                     body.getTerminator()->getOperandTypes()));
-  return success();
+  auto type = FunctionType::get(module.getContext(), body.getArgumentTypes(),
+                                body.getTerminator()->getOperandTypes());
+  // Callers outside the module rely on what a public function returns.
+  if (function.isPublic())
+    for (auto [value, before, after] : llvm::zip_equal(
+             body.getTerminator()->getOperands(),
+             function.getFunctionType().getResults(), type.getResults()))
+      if (before != after && cast<ShapedType>(before).getElementType().isF32())
+        requireF32(body.getTerminator(), value);
+  function.setType(type);
 }
 
 //===----------------------------------------------------------------------===//
-// Quantised operands
+// Insertions
 //===----------------------------------------------------------------------===//
 
-/// The name of a value: that of its op, or of its argument in its function.
+namespace {
+
+/// Sets attributes and formats, and inserts the ops that round and transform.
+class Applier {
+public:
+  Applier(ModuleOp module, const PrecisionPlan &plan,
+          ViolationReporter &reporter)
+      : module(module), plan(plan), reporter(reporter), b(&*module) {
+    module.walk([&](Operation *op) { names.insert(nameOfOp(op)); });
+  }
+
+  void run() {
+    for (const auto &[op, settings] : plan.getAll()) {
+      if (auto pool = dyn_cast<PoolOp>(op))
+        applyToPool(pool, settings);
+      else
+        applyToOp(op, settings);
+    }
+  }
+
+private:
+  void applyToPool(PoolOp pool, const Settings &settings);
+  void applyToOp(Operation *op, const Settings &settings);
+  Value transform(Value value);
+  QuantizeOp quantize(Value value, const BlockFormat &format);
+  Location locate(Value value, StringRef suffix);
+
+  ModuleOp module;
+  const PrecisionPlan &plan;
+  ViolationReporter &reporter;
+  OpBuilder b;
+  /// Names of all ops, which are unique (M2).
+  llvm::StringSet<> names;
+  /// What was inserted already, for the other users of the same value.
+  llvm::DenseMap<Value, Value> transformed;
+  std::map<std::tuple<void *, NumberType, NumberType, int64_t>, QuantizeOp>
+      quantized;
+};
+
+} // namespace
+
+/// The name of the op or argument that a value comes from.
 static std::string nameOfValue(Value value) {
   if (Operation *op = value.getDefiningOp())
-    return nameOf(op).str();
+    return nameOfOp(op).str();
   auto argument = cast<BlockArgument>(value);
   auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
-  return (function.getSymName() + ".arg" + Twine(argument.getArgNumber()))
-      .str();
+  std::string name = "argument" + std::to_string(argument.getArgNumber());
+  if (auto loc = dyn_cast<NameLoc>(argument.getLoc()))
+    name = loc.getName().str();
+  return (function.getSymName() + "." + name).str();
 }
 
-LogicalResult PrecisionApplier::quantizeOperand(Operation *op,
-                                                const Settings &setting) {
-  const BlockFormat &format = *setting.quantize;
-  Value x = op->getOperand(0);
-  bool isIndex = isa<IndexScoreOp>(op),
-       transform = isIndex && setting.hadamard && *setting.hadamard;
-  auto type = cast<RankedTensorType>(x.getType());
-  if (!isIndex && !isCoded(weightOf(op)))
-    return emitError(op, setting.quantize.rule)
-           << "expected a weight stored as codes for a quantised input but got "
-           << elementTypeOf(weightOf(op))
-           << "; add \"only_coded_weights\": true to the rule";
-  if (isa<LinearOp>(op) && type.getRank() != 2)
-    return emitError(op, setting.quantize.rule)
-           << "expected an input of rank 2 to quantise but got " << type;
-  QuantizeOp &known =
-      quantized[{x.getAsOpaquePointer(), static_cast<int>(format.type),
-                 format.block, transform}];
-  if (!known) {
-    b.setInsertionPointAfterValue(x);
-    std::string name = nameOfValue(x);
-    Value input = x;
-    if (transform)
-      input =
-          HadamardOp::create(b, locate(op, name, ".hadamard"), x.getType(), x);
-    SmallVector<int64_t> scaleShape(type.getShape());
-    scaleShape.back() = llvm::divideCeil(scaleShape.back(), format.block);
-    known = QuantizeOp::create(
-        b, locate(op, name, ".quantize"),
-        type.clone(numberType(module.getContext(), format.type)),
-        RankedTensorType::get(scaleShape,
-                              numberType(module.getContext(), format.scale)),
-        input, b.getI64IntegerAttr(format.block));
+/// A name location below that of the value's origin: "<origin>.<suffix>", with
+/// a number if that is taken.
+Location Applier::locate(Value value, StringRef suffix) {
+  std::string stem = nameOfValue(value);
+  Location child = value.getLoc();
+  if (stem.empty())
+    return child;
+  if (auto named = dyn_cast<NameLoc>(child))
+    child = named.getChildLoc();
+  std::string name = stem + "." + suffix.str();
+  for (unsigned i = 2; !names.insert(name).second; ++i)
+    name = stem + "." + suffix.str() + std::to_string(i);
+  return NameLoc::get(b.getStringAttr(name), child);
+}
+
+Value Applier::transform(Value value) {
+  Value &result = transformed[value];
+  if (!result) {
+    b.setInsertionPointAfterValue(value);
+    result = HadamardOp::create(b, locate(value, "hadamard"), value.getType(),
+                                value);
   }
-  auto attach = [&](auto typed, auto xOperand, auto setBlock) {
-    xOperand(typed).assign(known.getCodes());
-    typed.getXScaleMutable().assign(known.getScales());
-    setBlock(typed);
+  return result;
+}
+
+QuantizeOp Applier::quantize(Value value, const BlockFormat &format) {
+  QuantizeOp &result = quantized[{value.getAsOpaquePointer(), format.type,
+                                  format.scale, format.block}];
+  if (result)
+    return result;
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> scaleShape(type.getShape());
+  scaleShape.back() = llvm::divideCeil(scaleShape.back(), format.block);
+  MLIRContext *context = module.getContext();
+  b.setInsertionPointAfterValue(value);
+  return result = QuantizeOp::create(
+             b, locate(value, "quantize"),
+             type.clone(getNumberType(context, format.type)),
+             RankedTensorType::get(scaleShape,
+                                   getNumberType(context, format.scale)),
+             value, b.getI64IntegerAttr(format.block));
+}
+
+/// Gives the quantisable input of `op` its codes and scales.
+static void setInput(Operation *op, QuantizeOp codes, int64_t block) {
+  auto setProduct = [&](auto product) {
+    product.getXMutable().assign(codes.getCodes());
+    product.getXScaleMutable().assign(codes.getScales());
+    product.setXBlock(block);
   };
-  auto withBlock = [&](auto typed) { typed.setXBlock(format.block); };
-  if (auto linear = dyn_cast<LinearOp>(op)) {
-    attach(
-        linear, [](LinearOp o) -> OpOperand & { return o.getXMutable(); },
-        withBlock);
-  } else if (auto experts = dyn_cast<ExpertsOp>(op)) {
-    attach(
-        experts, [](ExpertsOp o) -> OpOperand & { return o.getXMutable(); },
-        withBlock);
-  } else if (auto grouped = dyn_cast<GroupedLinearOp>(op)) {
-    return emitError(op, setting.quantize.rule)
-           << "expected an input that is not quantised: grouped inputs are not "
-              "supported";
-  } else if (auto score = dyn_cast<IndexScoreOp>(op)) {
-    score.getQMutable().assign(known.getCodes());
-    score.getQScaleMutable().assign(known.getScales());
-    score.setQBlock(format.block);
-  } else {
-    return emitError(op, setting.quantize.rule)
-           << "expected 'quantize' for linear, experts or index_score";
-  }
-  return success();
+  if (auto linear = dyn_cast<LinearOp>(op))
+    return setProduct(linear);
+  if (auto grouped = dyn_cast<GroupedLinearOp>(op))
+    return setProduct(grouped);
+  if (auto experts = dyn_cast<ExpertsOp>(op))
+    return setProduct(experts);
+  auto score = cast<IndexScoreOp>(op);
+  score.getQMutable().assign(codes.getCodes());
+  score.getQScaleMutable().assign(codes.getScales());
+  score.setQBlock(block);
 }
 
-LogicalResult PrecisionApplier::applyTo(Operation *op,
-                                        const Settings &setting) {
-  if (auto pool = dyn_cast<PoolOp>(op))
-    return applyToPool(pool, setting);
-  if (setting.eachStep) {
-    auto rounding = *setting.eachStep ? Rounding::EachStep : Rounding::Once;
+void Applier::applyToOp(Operation *op, const Settings &settings) {
+  if (settings.eachStep) {
+    Rounding rounding =
+        *settings.eachStep ? Rounding::EachStep : Rounding::Once;
     if (auto norm = dyn_cast<RmsNormOp>(op))
       norm.setRounding(rounding);
-    else if (auto score = dyn_cast<IndexScoreOp>(op))
-      score.setRounding(rounding);
     else
-      return emitError(op, setting.eachStep.rule)
-             << "expected 'round_each_step' for rms_norm or index_score";
+      cast<IndexScoreOp>(op).setRounding(rounding);
   }
-  if (setting.block || setting.probabilities) {
-    auto attention = dyn_cast<SparseAttentionOp>(op);
-    if (!attention)
-      return emitError(op, setting.block ? setting.block.rule
-                                         : setting.probabilities.rule)
-             << "expected 'block' and 'probabilities' for sparse_attention";
-    if (setting.block)
-      attention.setBlock(*setting.block);
-    if (setting.probabilities)
+  if (auto attention = dyn_cast<SparseAttentionOp>(op)) {
+    if (settings.block)
+      attention.setBlockAttr(*settings.block
+                                 ? b.getI64IntegerAttr(*settings.block)
+                                 : IntegerAttr());
+    if (settings.probabilities)
       attention.setProbabilities(
-          numberType(module.getContext(), *setting.probabilities));
+          getNumberType(module.getContext(), *settings.probabilities));
   }
-  if (setting.hadamard && *setting.hadamard && !isa<IndexScoreOp>(op))
-    return emitError(op, setting.hadamard.rule)
-           << "expected 'hadamard' for index_score, or for a pool of index "
-              "keys";
-  if (setting.quantize)
-    return quantizeOperand(op, setting);
-  if (setting.hadamard && *setting.hadamard)
-    return emitError(op, setting.hadamard.rule)
-           << "expected 'quantize' with 'hadamard': without rounding the "
-              "transform "
-              "changes nothing";
-  return success();
+  if (settings.transforms()) {
+    auto score = cast<IndexScoreOp>(op);
+    score.getQMutable().assign(transform(score.getQ()));
+  }
+  if (settings.quantizes())
+    setInput(op, quantize(getQuantizableInput(op)->x, *settings.quantize),
+             settings.quantize->block);
 }
 
-//===----------------------------------------------------------------------===//
-// Pools
-//===----------------------------------------------------------------------===//
-
-/// Rotary dimensions of the rows that `append` stores; 0 when they are not
-/// rotated.
-static int64_t rotaryElements(AppendOp append) {
-  Value value = append.getRows();
-  while (Operation *op = value.getDefiningOp()) {
-    if (auto rope = dyn_cast<RopeOp>(op))
-      return rope.getTable().getDim();
-    if (!isa<HadamardOp, RmsNormOp>(op))
-      return 0;
-    value = op->getOperand(0);
-  }
-  return 0;
-}
-
-FailureOr<FormatAttr> PrecisionApplier::makeFormat(
-    PoolOp pool, AppendOp append,
-    const Settings::Setting<std::vector<SegmentRule>> &setting) {
-  int64_t width = pool.getFormat().getWidth(), rotary = rotaryElements(append);
-  int64_t fixed = 0;
-  for (const SegmentRule &segment : *setting)
-    fixed += segment.elements == SegmentRule::Elements::Count    ? segment.count
-             : segment.elements == SegmentRule::Elements::Rotary ? rotary
-                                                                 : 0;
-  bool hasRest = llvm::any_of(*setting, [](const SegmentRule &segment) {
-    return segment.elements == SegmentRule::Elements::Rest;
-  });
-  if (fixed > width || (!hasRest && fixed != width)) {
-    emitError(pool, setting.rule) << "expected segments that make up " << width
-                                  << " elements but got " << fixed;
-    return failure();
-  }
-  MLIRContext *context = module.getContext();
-  SmallVector<SegmentAttr> segments;
-  for (const SegmentRule &segment : *setting) {
-    int64_t size =
-        segment.elements == SegmentRule::Elements::Count    ? segment.count
-        : segment.elements == SegmentRule::Elements::Rotary ? rotary
-                                                            : width - fixed;
-    if (!size)
-      continue;
-    Type scale = segment.format.block
-                     ? numberType(context, segment.format.scale)
-                     : Type();
-    Type element = numberType(context, segment.format.type);
-    if (failed(
-            SegmentAttr::verify([&] { return emitError(pool, setting.rule); },
-                                size, element, segment.format.block, scale)))
-      return failure();
-    segments.push_back(
-        SegmentAttr::get(context, size, element, segment.format.block, scale));
-  }
-  if (failed(FormatAttr::verify([&] { return emitError(pool, setting.rule); },
-                                segments)))
-    return failure();
-  return FormatAttr::get(context, segments);
-}
-
-LogicalResult PrecisionApplier::applyToPool(PoolOp pool,
-                                            const Settings &setting) {
-  AppendOp append;
-  module.walk([&](AppendOp op) {
-    if (op.getPool() == pool.getSymName())
-      append = op;
-  });
-  if (!append)
-    return emitError(pool, setting.format ? setting.format.rule
-                                          : setting.hadamard.rule)
-           << "expected a pool that rows are appended to: the state of a "
-              "compressor "
-              "stays f32";
-  if (setting.format) {
-    FailureOr<FormatAttr> format = makeFormat(pool, append, setting.format);
-    if (failed(format))
-      return failure();
-    pool.setFormatAttr(*format);
-  }
-  if (setting.hadamard && *setting.hadamard) {
-    b.setInsertionPoint(append);
-    Value rows = append.getRows();
-    int64_t width = cast<RankedTensorType>(rows.getType()).getDimSize(1);
-    if (!llvm::isPowerOf2_64(width))
-      return emitError(pool, setting.hadamard.rule)
-             << "expected rows of a power of two of elements to transform but "
-                "got "
-             << width;
-    append.getRowsMutable().assign(
-        HadamardOp::create(b, locate(append, pool.getSymName(), ".hadamard"),
-                           rows.getType(), rows));
-  }
-  return success();
+void Applier::applyToPool(PoolOp pool, const Settings &settings) {
+  if (settings.format)
+    if (FailureOr<FormatAttr> format = plan.makeFormat(pool, reporter);
+        succeeded(format))
+      pool.setFormatAttr(*format);
+  AppendOp append = plan.getAppend(pool);
+  if (settings.transforms() && append)
+    append.getRowsMutable().assign(transform(append.getRows()));
 }
 
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
+
+namespace {
 
 struct ApplyPrecisionPass
     : varve::impl::ApplyPrecisionPassBase<ApplyPrecisionPass> {
@@ -513,18 +378,32 @@ struct ApplyPrecisionPass
       module.emitError() << llvm::toString(loaded.takeError());
       return signalPassFailure();
     }
-    if (auto present = module->getAttrOfType<StringAttr>(kPrecisionAttrName)) {
-      if (present.getValue() == loaded->name)
+    if (auto present = module->getAttr(kPrecisionAttrName)) {
+      auto identity = StringAttr::get(&getContext(), loaded->identity);
+      if (present == identity)
         return markAllAnalysesPreserved();
-      module.emitError()
-          << "expected a module without a precision, or of precision '"
-          << loaded->name << "', but got one of precision " << present;
+      module.emitError() << "expected a module without a precision, or with "
+                         << identity << ", but it has " << present
+                         << "; apply policies to the result of the import";
       return signalPassFailure();
     }
-    if (failed(PrecisionApplier(module, *loaded).run()))
+    if (failed(apply(*loaded)))
       return signalPassFailure();
     module->setAttr(kPrecisionAttrName,
-                    StringAttr::get(&getContext(), loaded->name));
+                    StringAttr::get(&getContext(), loaded->identity));
+  }
+
+private:
+  LogicalResult apply(const PrecisionPolicy &loaded) {
+    ModuleOp module = getOperation();
+    ViolationReporter reporter(module);
+    PrecisionPlan plan(module, loaded, reporter);
+    checkPlan(module, plan, reporter);
+    if (reporter.empty())
+      Retyper(module, plan, reporter).run();
+    if (reporter.empty())
+      Applier(module, plan, reporter).run();
+    return reporter.finish();
   }
 };
 

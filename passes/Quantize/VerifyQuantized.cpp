@@ -1,11 +1,12 @@
 //===- VerifyQuantized.cpp - What the phases behind quantize rely on ------===//
 //
-// Checks Q1 to Q4 (Passes.td) and reports all violations.
+// Checks Q1 to Q6 (Passes.td) and reports all violations.
 //
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Quantize/PrecisionPlan.h"
 
 namespace mlir::varve {
 #define GEN_PASS_DEF_VERIFYQUANTIZEDPASS
@@ -17,129 +18,262 @@ using namespace mlir::varve;
 
 namespace {
 
-constexpr unsigned kMaxReports = 10;
-
-bool isCoded(Type type) {
-  auto shaped = dyn_cast<ShapedType>(type);
-  return shaped &&
-         isa<Float8E4M3FNType, Float4E2M1FNType>(shaped.getElementType());
-}
-
 class QuantizedVerifier {
 public:
-  explicit QuantizedVerifier(ModuleOp module) : module(module) {}
+  QuantizedVerifier(ModuleOp module, ViolationReporter &reporter)
+      : module(module), reporter(reporter) {}
 
-  LogicalResult run() {
-    if (!module->hasAttr(kPrecisionAttrName))
-      report(module, [](InFlightDiagnostic &diagnostic) {
-        diagnostic << "expected the attribute '" << kPrecisionAttrName
-                   << "' (Q1)";
-      });
+  void verifyStructure() {
     for (auto function : module.getOps<func::FuncOp>())
       verifyBoundary(function);
     module.walk([&](Operation *op) { verifyScales(op); });
+    module.walk([&](WeightOp op) { verifyWeight(op); });
     module.walk([&](IndexScoreOp op) { verifyTransforms(op); });
-    if (violations > kMaxReports)
-      module.emitError() << "and " << violations - kMaxReports
-                         << " more violations";
-    return success(violations == 0);
+  }
+
+  void verifyPolicy(const PrecisionPlan &plan) {
+    for (const auto &[op, settings] : plan.getAll())
+      verifySettings(op, settings, plan);
   }
 
 private:
-  template <typename Message>
-  void report(Operation *op, const Message &message) {
-    if (++violations > kMaxReports)
-      return;
-    InFlightDiagnostic diagnostic = op->emitOpError();
-    message(diagnostic);
-  }
-
-  // Q2
-  void verifyBoundary(func::FuncOp function) {
-    FunctionType type = function.getFunctionType();
-    for (Type crossing :
-         llvm::concat<const Type>(type.getInputs(), type.getResults()))
-      if (isCoded(crossing))
-        return report(function, [&](InFlightDiagnostic &diagnostic) {
-          diagnostic << "expected no codes as arguments or results, where "
-                        "their scales "
-                        "are lost (Q2), but got "
-                     << crossing;
-        });
-  }
-
-  // Q3
-  void verifyScales(Operation *op) {
-    auto check = [&](Value codes, Value scales) {
-      if (!codes || !scales || belongTogether(codes, scales))
-        return;
-      report(op, [&](InFlightDiagnostic &diagnostic) {
-        diagnostic
-            << "expected codes and scales of one 'varve.quantize' or of one "
-               "stored tensor (Q3)";
-        diagnostic.attachNote(codes.getLoc()) << "the codes";
-        diagnostic.attachNote(scales.getLoc()) << "the scales";
-      });
-    };
-    auto checkProduct = [&](auto product) {
-      check(product.getX(), product.getXScale());
-      check(product.getWeight(), product.getWeightScale());
-    };
-    if (auto linear = dyn_cast<LinearOp>(op))
-      checkProduct(linear);
-    else if (auto grouped = dyn_cast<GroupedLinearOp>(op))
-      checkProduct(grouped);
-    else if (auto experts = dyn_cast<ExpertsOp>(op))
-      checkProduct(experts);
-    else if (auto score = dyn_cast<IndexScoreOp>(op))
-      check(score.getQ(), score.getQScale());
-    else if (auto dequantize = dyn_cast<DequantizeOp>(op))
-      check(dequantize.getCodes(), dequantize.getScales());
-  }
-
-  static bool belongTogether(Value codes, Value scales) {
-    auto weight = codes.getDefiningOp<WeightOp>();
-    auto scale = scales.getDefiningOp<WeightOp>();
-    if (weight && scale) {
-      StringRef name = weight.getName(), scaleName = scale.getName();
-      return name.consume_back(".weight") && scaleName.consume_back(".scale") &&
-             name == scaleName;
-    }
-    auto quantize = codes.getDefiningOp<QuantizeOp>();
-    return quantize && scales.getDefiningOp() == quantize.getOperation();
-  }
-
-  // Q4
-  void verifyTransforms(IndexScoreOp op) {
-    Value q = op.getQ();
-    if (auto quantize = q.getDefiningOp<QuantizeOp>())
-      q = quantize.getX();
-    bool queries = q.getDefiningOp<HadamardOp>() != nullptr;
-    module.walk([&](AppendOp append) {
-      if (append.getPoolAttr() != op.getKeysAttr())
-        return;
-      bool keys = append.getRows().getDefiningOp<HadamardOp>() != nullptr;
-      if (keys != queries)
-        report(op, [&](InFlightDiagnostic &diagnostic) {
-          diagnostic
-              << "expected 'varve.hadamard' on queries and keys, or on neither "
-                 "(Q4), but got it on "
-              << (keys ? "the keys" : "the queries") << " alone";
-          diagnostic.attachNote(append.getLoc()) << "the keys";
-        });
-    });
+  void verifyBoundary(func::FuncOp function);
+  void verifyScales(Operation *op);
+  void verifyPair(Operation *op, StringRef operand, Value codes, Value scales,
+                  std::optional<int64_t> block);
+  void verifyWeight(WeightOp op);
+  void verifyTransforms(IndexScoreOp op);
+  void verifySettings(Operation *op, const Settings &settings,
+                      const PrecisionPlan &plan);
+  void verifyInput(Operation *op, const Setting<BlockFormat> &setting);
+  template <typename T>
+  void expect(Operation *op, const PrecisionRule *rule, StringRef what,
+              const T &expected, const T &actual) {
+    if (expected != actual)
+      reporter.report(op) << "expected " << what << " " << expected << " (Q6, "
+                          << rule->title << ") but got " << actual;
   }
 
   ModuleOp module;
-  unsigned violations = 0;
+  ViolationReporter &reporter;
 };
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Codes and scales
+//===----------------------------------------------------------------------===//
+
+// Q2
+void QuantizedVerifier::verifyBoundary(func::FuncOp function) {
+  FunctionType type = function.getFunctionType();
+  for (Type crossing :
+       llvm::concat<const Type>(type.getInputs(), type.getResults())) {
+    auto shaped = dyn_cast<ShapedType>(crossing);
+    if (!shaped || !isCodeType(shaped.getElementType()))
+      continue;
+    reporter.report(function) << "expected no codes as arguments or results, "
+                                 "where their scales are lost (Q2), but got "
+                              << crossing;
+    return;
+  }
+}
+
+// Q3
+void QuantizedVerifier::verifyPair(Operation *op, StringRef operand,
+                                   Value codes, Value scales,
+                                   std::optional<int64_t> block) {
+  auto weight = codes.getDefiningOp<WeightOp>();
+  auto scale = scales.getDefiningOp<WeightOp>();
+  if (weight && scale) {
+    StringRef name = weight.getName(), scaleName = scale.getName();
+    if (name.consume_back(".weight") && scaleName.consume_back(".scale") &&
+        name == scaleName)
+      return;
+    reporter.report(op) << "expected codes and scales of one stored tensor as "
+                        << operand << " (Q3) but got \"" << weight.getName()
+                        << "\" and \"" << scale.getName() << "\"";
+    return;
+  }
+  auto quantize = codes.getDefiningOp<QuantizeOp>();
+  if (!quantize || scales != quantize.getScales()) {
+    reporter.report(op) << "expected codes and scales of one 'varve.quantize' "
+                           "or of one stored tensor as "
+                        << operand << " (Q3)";
+    return;
+  }
+  int64_t made = quantize.getBlock();
+  if (block && *block != made)
+    reporter.report(op,
+                    "expected the block of the scales of " + operand + ", " +
+                        Twine(made) + " (Q3), but got " + Twine(*block),
+                    quantize.getLoc(), "quantised here");
+}
+
+void QuantizedVerifier::verifyScales(Operation *op) {
+  if (auto dequantize = dyn_cast<DequantizeOp>(op))
+    return verifyPair(op, "operand", dequantize.getCodes(),
+                      dequantize.getScales(), dequantize.getBlock());
+  std::optional<QuantizableInput> input = getQuantizableInput(op);
+  if (!input)
+    return;
+  if (input->scale)
+    verifyPair(op, isa<IndexScoreOp>(op) ? "q" : "x", input->x, input->scale,
+               input->block);
+  if (input->weightScale)
+    verifyPair(op, "weight", input->weight, input->weightScale, std::nullopt);
+}
+
+// Q4
+void QuantizedVerifier::verifyWeight(WeightOp op) {
+  if (!isCodeType(elementTypeOf(op.getResult())))
+    return;
+  for (Operation *user : op->getUsers()) {
+    std::optional<QuantizableInput> input = getQuantizableInput(user);
+    bool isProduct = input && input->weight == op.getResult();
+    if (isProduct || isa<DequantizeOp>(user))
+      continue;
+    reporter.report(op,
+                    "expected codes to be the weight of a matrix product, "
+                    "which has their scales (Q4)",
+                    user->getLoc(), "used here without scales");
+  }
+}
+
+// Q5
+void QuantizedVerifier::verifyTransforms(IndexScoreOp op) {
+  Value q = op.getQ();
+  if (auto quantize = q.getDefiningOp<QuantizeOp>())
+    q = quantize.getX();
+  bool queries = q.getDefiningOp<HadamardOp>() != nullptr;
+  module.walk([&](AppendOp append) {
+    if (append.getPoolAttr() != op.getKeysAttr())
+      return;
+    bool keys = append.getRows().getDefiningOp<HadamardOp>() != nullptr;
+    if (keys != queries)
+      reporter.report(
+          op,
+          "expected 'varve.hadamard' on queries and keys, or on neither (Q5), "
+          "but got it on the " +
+              Twine(keys ? "keys" : "queries") + " alone",
+          append.getLoc(), "the keys");
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The policy
+//===----------------------------------------------------------------------===//
+
+void QuantizedVerifier::verifyInput(Operation *op,
+                                    const Setting<BlockFormat> &setting) {
+  QuantizableInput input = *getQuantizableInput(op);
+  MLIRContext *context = op->getContext();
+  if (!setting->block) {
+    if (input.scale)
+      reporter.report(op) << "expected an input that is not quantised (Q6, "
+                          << setting.rule->title << ")";
+    return;
+  }
+  expect(op, setting.rule, "an input of type",
+         getNumberType(context, setting->type), elementTypeOf(input.x));
+  if (!input.scale)
+    return;
+  expect(op, setting.rule, "scales of type",
+         getNumberType(context, setting->scale), elementTypeOf(input.scale));
+  expect(op, setting.rule, "a block of", setting->block,
+         input.block.value_or(0));
+}
+
+// Q6
+void QuantizedVerifier::verifySettings(Operation *op, const Settings &settings,
+                                       const PrecisionPlan &plan) {
+  MLIRContext *context = op->getContext();
+  if (settings.result)
+    for (OpResult result : op->getResults())
+      if (isa<FloatType>(elementTypeOf(result)))
+        expect(op, settings.result.rule, "a result of type",
+               getNumberType(context, *settings.result), elementTypeOf(result));
+  if (settings.quantize)
+    verifyInput(op, settings.quantize);
+  if (auto pool = dyn_cast<PoolOp>(op); pool && settings.format)
+    if (FailureOr<FormatAttr> format = plan.makeFormat(pool, reporter);
+        succeeded(format))
+      expect<Attribute>(op, settings.format.rule, "the format", *format,
+                        pool.getFormat());
+  if (auto attention = dyn_cast<SparseAttentionOp>(op)) {
+    if (settings.block)
+      expect<int64_t>(op, settings.block.rule, "blocks of", *settings.block,
+                      attention.getBlock().value_or(0));
+    if (settings.probabilities)
+      expect<Type>(
+          op, settings.probabilities.rule, "probabilities of type",
+          getNumberType(context, *settings.probabilities),
+          attention.getProbabilities().value_or(Float32Type::get(context)));
+  }
+  if (!settings.eachStep)
+    return;
+  auto norm = dyn_cast<RmsNormOp>(op);
+  // An f32 result makes the two the same; canonicalisation says 'once'.
+  bool isF32 = elementTypeOf(op->getResult(0)).isF32();
+  bool eachStep =
+      (norm ? norm.getRounding() : cast<IndexScoreOp>(op).getRounding()) ==
+      Rounding::EachStep;
+  if (!isF32 && eachStep != *settings.eachStep)
+    reporter.report(op) << "expected to round "
+                        << (*settings.eachStep ? "each step" : "once")
+                        << " (Q6, " << settings.eachStep.rule->title << ")";
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
 
 struct VerifyQuantizedPass
     : varve::impl::VerifyQuantizedPassBase<VerifyQuantizedPass> {
+  using VerifyQuantizedPassBase::VerifyQuantizedPassBase;
+
   void runOnOperation() override {
-    if (failed(QuantizedVerifier(getOperation()).run()))
+    ModuleOp module = getOperation();
+    ViolationReporter reporter(module);
+    QuantizedVerifier verifier(module, reporter);
+    std::optional<PrecisionPolicy> applied;
+    if (failed(findPolicy(reporter, applied)))
+      return signalPassFailure();
+    verifier.verifyStructure();
+    if (applied)
+      verifier.verifyPolicy(PrecisionPlan(module, *applied, reporter));
+    if (failed(reporter.finish()))
       return signalPassFailure();
     markAllAnalysesPreserved();
+  }
+
+private:
+  /// Q1. The policy to hold the module against, if it can be known.
+  LogicalResult findPolicy(ViolationReporter &reporter,
+                           std::optional<PrecisionPolicy> &applied) {
+    ModuleOp module = getOperation();
+    auto present = module->getAttrOfType<StringAttr>(kPrecisionAttrName);
+    if (!present) {
+      reporter.report(module)
+          << "expected the attribute '" << kPrecisionAttrName << "' (Q1)";
+      return success();
+    }
+    std::string name = policy;
+    if (name.empty() && llvm::is_contained(builtinPolicyNames(), present))
+      name = present.str();
+    if (name.empty())
+      return success();
+    llvm::Expected<PrecisionPolicy> loaded = loadPrecisionPolicy(name);
+    if (!loaded)
+      return module.emitError() << llvm::toString(loaded.takeError());
+    if (present.getValue() != loaded->identity)
+      reporter.report(module) << "expected the precision \"" << loaded->identity
+                              << "\" (Q1) but got " << present;
+    else
+      applied = std::move(*loaded);
+    return success();
   }
 };
 
