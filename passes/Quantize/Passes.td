@@ -61,11 +61,9 @@ def VerifyQuantizedPass : Pass<"varve-verify-quantized", "::mlir::ModuleOp"> {
     Q3: codes and the scales used with them come from the same `quantize` op and
         are used with its block, or from weights of the same tensor (`X.weight`
         and `X.scale`).
-    Q4: a weight stored as codes is the weight of matrix products only, where
-        its scales are.
-    Q5: index queries and the keys that they meet are both transformed by
+    Q4: index queries and the keys that they meet are both transformed by
         `hadamard`, or neither is.
-    Q6: every op and pool rounds as the policy says. Without `policy` this is
+    Q5: every op and pool rounds as the policy says. Without `policy` this is
         checked for modules of a built-in policy.
 
     It changes nothing.

@@ -237,9 +237,11 @@ PrecisionPlan::makeFormat(PoolOp pool, ViolationReporter &reporter) const {
     return reporter.report(pool) << format.rule->title << ": ";
   };
   AppendOp append = getAppend(pool);
+  if (pool.getKind() == PoolKind::State)
+    return error() << "expected a pool of keys or entries, but this is the "
+                      "state of a compressor, which stays f32";
   if (!append)
-    return error() << "expected a pool that rows are appended to, but this is "
-                      "the state of a compressor, which stays f32";
+    return error() << "expected a pool that rows are appended to";
   int64_t width = pool.getFormat().getWidth(), rotary = rotaryElements(append);
   int64_t fixed = 0;
   bool hasRest = false;

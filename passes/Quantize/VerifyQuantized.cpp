@@ -1,6 +1,6 @@
 //===- VerifyQuantized.cpp - What the phases behind quantize rely on ------===//
 //
-// Checks Q1 to Q6 (Passes.td) and reports all violations.
+// Checks Q1 to Q5 (Passes.td) and reports all violations.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +27,6 @@ public:
     for (auto function : module.getOps<func::FuncOp>())
       verifyBoundary(function);
     module.walk([&](Operation *op) { verifyScales(op); });
-    module.walk([&](WeightOp op) { verifyWeight(op); });
     module.walk([&](IndexScoreOp op) { verifyTransforms(op); });
   }
 
@@ -41,7 +40,6 @@ private:
   void verifyScales(Operation *op);
   void verifyPair(Operation *op, StringRef operand, Value codes, Value scales,
                   std::optional<int64_t> block);
-  void verifyWeight(WeightOp op);
   void verifyTransforms(IndexScoreOp op);
   void verifySettings(Operation *op, const Settings &settings,
                       const PrecisionPlan &plan);
@@ -50,7 +48,7 @@ private:
   void expect(Operation *op, const PrecisionRule *rule, StringRef what,
               const T &expected, const T &actual) {
     if (expected != actual)
-      reporter.report(op) << "expected " << what << " " << expected << " (Q6, "
+      reporter.report(op) << "expected " << what << " " << expected << " (Q5, "
                           << rule->title << ") but got " << actual;
   }
 
@@ -125,22 +123,6 @@ void QuantizedVerifier::verifyScales(Operation *op) {
 }
 
 // Q4
-void QuantizedVerifier::verifyWeight(WeightOp op) {
-  if (!isCodeType(elementTypeOf(op.getResult())))
-    return;
-  for (Operation *user : op->getUsers()) {
-    std::optional<QuantizableInput> input = getQuantizableInput(user);
-    bool isProduct = input && input->weight == op.getResult();
-    if (isProduct || isa<DequantizeOp>(user))
-      continue;
-    reporter.report(op,
-                    "expected codes to be the weight of a matrix product, "
-                    "which has their scales (Q4)",
-                    user->getLoc(), "used here without scales");
-  }
-}
-
-// Q5
 void QuantizedVerifier::verifyTransforms(IndexScoreOp op) {
   Value q = op.getQ();
   if (auto quantize = q.getDefiningOp<QuantizeOp>())
@@ -153,7 +135,7 @@ void QuantizedVerifier::verifyTransforms(IndexScoreOp op) {
     if (keys != queries)
       reporter.report(
           op,
-          "expected 'varve.hadamard' on queries and keys, or on neither (Q5), "
+          "expected 'varve.hadamard' on queries and keys, or on neither (Q4), "
           "but got it on the " +
               Twine(keys ? "keys" : "queries") + " alone",
           append.getLoc(), "the keys");
@@ -170,7 +152,7 @@ void QuantizedVerifier::verifyInput(Operation *op,
   MLIRContext *context = op->getContext();
   if (!setting->block) {
     if (input.scale)
-      reporter.report(op) << "expected an input that is not quantised (Q6, "
+      reporter.report(op) << "expected an input that is not quantised (Q5, "
                           << setting.rule->title << ")";
     return;
   }
@@ -184,7 +166,7 @@ void QuantizedVerifier::verifyInput(Operation *op,
          input.block.value_or(0));
 }
 
-// Q6
+// Q5
 void QuantizedVerifier::verifySettings(Operation *op, const Settings &settings,
                                        const PrecisionPlan &plan) {
   MLIRContext *context = op->getContext();
@@ -221,7 +203,7 @@ void QuantizedVerifier::verifySettings(Operation *op, const Settings &settings,
   if (!isF32 && eachStep != *settings.eachStep)
     reporter.report(op) << "expected to round "
                         << (*settings.eachStep ? "each step" : "once")
-                        << " (Q6, " << settings.eachStep.rule->title << ")";
+                        << " (Q5, " << settings.eachStep.rule->title << ")";
 }
 
 //===----------------------------------------------------------------------===//
