@@ -2,6 +2,7 @@
 
 #include "lib/Check/Checker.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "varve/Support/DiagnosedError.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -252,8 +253,8 @@ Expected<HostTensor> Checker::runLayer(int64_t layer, const HostTensor &streams,
   auto results = interpreter.call("layers." + std::to_string(layer), arguments);
   interpreter.setHook({});
   if (failed(results))
-    return createStringError("layer " + std::to_string(layer) +
-                             " failed; see the diagnostics above");
+    return llvm::make_error<DiagnosedError>("layer " + std::to_string(layer) +
+                                            " failed");
   return results->front();
 }
 
@@ -263,7 +264,7 @@ Expected<HostTensor> Checker::runHead(const HostTensor &streams) {
   auto results = interpreter.call(
       "head", {streams, numbersOf(getContext(), std::move(rows))});
   if (failed(results))
-    return createStringError("the head failed; see the diagnostics above");
+    return llvm::make_error<DiagnosedError>("the head failed");
   return results->front();
 }
 
@@ -273,7 +274,8 @@ Error Checker::checkLogits(const HostTensor &streams, const Limits &bounds,
   if (!logits)
     return logits.takeError();
   auto expected = reference.read(
-      "prefill_logits", {reference.getBatch(), reference.getPrompt(), -1});
+      "prefill_logits",
+      {reference.getBatch(), reference.getPrompt(), logits->getRowSize()});
   if (!expected)
     return expected.takeError();
   rows.push_back(makeRow(

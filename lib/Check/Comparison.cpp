@@ -40,6 +40,7 @@ Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
     ArrayRef<float> a = actual.slice(position * width, width);
     ArrayRef<float> e = expected.slice(position * width, width);
     double error = 0, reference = 0;
+    bool hasNan = false;
     for (int64_t i = 0; i < width; ++i) {
       if (a[i] == e[i]) {
         ++equal;
@@ -49,6 +50,8 @@ Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
       }
       if (!std::isfinite(a[i]) || !std::isfinite(e[i])) {
         result.finite = false;
+        error = result.maxDifference = std::numeric_limits<double>::infinity();
+        hasNan |= std::isnan(a[i]) || std::isnan(e[i]);
         continue;
       }
       double difference = static_cast<double>(a[i]) - e[i];
@@ -57,8 +60,10 @@ Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
       result.maxDifference =
           std::max(result.maxDifference, std::abs(difference));
     }
-    sameArgmax += std::max_element(a.begin(), a.end()) - a.begin() ==
-                  std::max_element(e.begin(), e.end()) - e.begin();
+    // No element of a row with NaN is the largest.
+    sameArgmax +=
+        !hasNan && std::max_element(a.begin(), a.end()) - a.begin() ==
+                       std::max_element(e.begin(), e.end()) - e.begin();
     errors.push_back(relative(error, reference));
     allErrors += error;
     allReferences += reference;
@@ -106,16 +111,19 @@ CheckRow varve::makeRow(std::string what, const Statistics &statistics,
 
 llvm::json::Value varve::toJson(const CheckRow &row) {
   const Statistics &s = row.statistics;
+  auto number = [](double value) -> llvm::json::Value {
+    return std::isfinite(value) ? llvm::json::Value(value) : nullptr;
+  };
   llvm::json::Object object{
       {"what", row.what},
       {"passed", row.passed()},
       {"positions", s.positions},
-      {"relative_rms", s.relativeRms},
-      {"max", s.maxDifference},
-      {"median", s.median},
-      {"p90", s.p90},
-      {"p99", s.p99},
-      {"worst", s.worst},
+      {"relative_rms", number(s.relativeRms)},
+      {"max", number(s.maxDifference)},
+      {"median", number(s.median)},
+      {"p90", number(s.p90)},
+      {"p99", number(s.p99)},
+      {"worst", number(s.worst)},
       {"equal_elements", s.equalElements},
       {"equal_argmax", s.equalArgmax},
       {"finite", s.finite},

@@ -14,7 +14,9 @@
 namespace varve {
 
 /// Differences of a tensor from its reference. A *position* is a row; its error
-/// is the RMS of its differences relative to the RMS of its reference row.
+/// is the RMS of its differences relative to the RMS of its reference row, and
+/// infinite if a number is not finite where the reference's is, or the other
+/// way round.
 struct Statistics {
   int64_t positions = 0;
   double relativeRms = 0;   ///< over all elements, relative to the reference
@@ -54,6 +56,7 @@ CheckRow makeRow(std::string what, const Statistics &statistics,
                  const Limits &limits,
                  std::optional<int64_t> layer = std::nullopt);
 
+/// Infinite numbers become null, since JSON has none.
 llvm::json::Value toJson(const CheckRow &row);
 
 } // namespace varve

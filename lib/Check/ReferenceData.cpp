@@ -4,6 +4,7 @@
 #include "varve/Support/Floats.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
@@ -72,6 +73,18 @@ static bool decodeElements(SafetensorsType type, llvm::ArrayRef<uint8_t> data,
 
 Expected<ReferenceTensor>
 ReferenceData::read(StringRef name, llvm::ArrayRef<int64_t> shape) const {
+  return readAs(/*integers=*/false, name, shape);
+}
+
+Expected<ReferenceTensor>
+ReferenceData::readNumbers(StringRef name,
+                           llvm::ArrayRef<int64_t> shape) const {
+  return readAs(/*integers=*/true, name, shape);
+}
+
+Expected<ReferenceTensor>
+ReferenceData::readAs(bool integers, StringRef name,
+                      llvm::ArrayRef<int64_t> shape) const {
   readNames.insert(name);
   const SafetensorsTensor *info = file->find(name);
   if (!info)
@@ -86,24 +99,27 @@ ReferenceData::read(StringRef name, llvm::ArrayRef<int64_t> shape) const {
             .str());
   ReferenceTensor tensor;
   tensor.shape.assign(info->shape.begin(), info->shape.end());
-  if (!decodeElements(info->type, file->getData(*info), tensor))
+  bool isInteger =
+      info->type == SafetensorsType::I64 || info->type == SafetensorsType::I32;
+  if (isInteger != integers ||
+      !decodeElements(info->type, file->getData(*info), tensor))
     return createStringError(
-        llvm::formatv(
-            "'{0}': tensor '{1}': expected F32, BF16, F16, I64 or I32, got {2}",
-            file->getPath(), name, stringifySafetensorsType(info->type))
+        llvm::formatv("'{0}': tensor '{1}': expected {2}, got {3}",
+                      file->getPath(), name,
+                      integers ? "I64 or I32" : "F32, BF16 or F16",
+                      stringifySafetensorsType(info->type))
             .str());
   return tensor;
 }
 
 Error ReferenceData::readIds(int64_t vocabSize) {
-  Expected<ReferenceTensor> read = this->read("input_ids", {-1, -1});
+  Expected<ReferenceTensor> read = readNumbers("input_ids", {-1, -1});
   if (!read)
     return read.takeError();
   ids = std::move(*read);
   if (ids.numbers.empty())
-    return createStringError(
-        "'" + file->getPath() +
-        "': tensor 'input_ids': expected integers, at least one");
+    return createStringError("'" + file->getPath() +
+                             "': tensor 'input_ids': expected at least one id");
   for (int64_t id : ids.numbers)
     if (id < 0 || id >= vocabSize)
       return createStringError(
@@ -116,10 +132,14 @@ Error ReferenceData::readIds(int64_t vocabSize) {
   return Error::success();
 }
 
-Expected<ReferenceData> ReferenceData::open(StringRef folder,
-                                            int64_t vocabSize) {
+Expected<ReferenceData> ReferenceData::open(StringRef folder, int64_t vocabSize,
+                                            int64_t maxPositions) {
   llvm::SmallString<256> path(folder);
   llvm::sys::path::append(path, "reference.safetensors");
+  if (!llvm::sys::fs::exists(path))
+    return createStringError("'" + path +
+                             "': no such file; it holds what another program "
+                             "computed, as docs/testing.md describes");
   ReferenceData data;
   auto file = SafetensorsFile::open(path);
   if (!file)
@@ -132,6 +152,12 @@ Expected<ReferenceData> ReferenceData::open(StringRef folder,
     return createStringError("'" + path +
                              "': expected a tensor 'prefill_logits' of "
                              "shape [batch, prompt, vocabulary]");
+  if (data.ids.shape[1] > maxPositions)
+    return createStringError(
+        llvm::formatv("'{0}': tensor 'input_ids': expected sequences of at "
+                      "most {1} ids, the model's maximum of positions, got {2}",
+                      path, maxPositions, data.ids.shape[1])
+            .str());
   data.prompt = prefill->shape[1];
   data.decode = data.ids.shape[1] - data.prompt;
   if (data.prompt < 1 || data.decode < 0)

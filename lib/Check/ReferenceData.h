@@ -23,9 +23,9 @@ struct ReferenceTensor {
 class ReferenceData {
 public:
   /// Opens `folder`/reference.safetensors and checks that the tensors that
-  /// every reference has are there and fit each other and the vocabulary.
-  static llvm::Expected<ReferenceData> open(llvm::StringRef folder,
-                                            int64_t vocabSize);
+  /// every reference has are there and fit each other and the model.
+  static llvm::Expected<ReferenceData>
+  open(llvm::StringRef folder, int64_t vocabSize, int64_t maxPositions);
 
   int64_t getBatch() const { return batch; }
   int64_t getPrompt() const { return prompt; } ///< tokens, prefill
@@ -35,16 +35,22 @@ public:
 
   bool has(llvm::StringRef name) const { return file->find(name) != nullptr; }
 
-  /// A tensor by name. Errors: absent, a type that is no number, a rank or a
-  /// dimension (-1: any) other than in `shape`.
+  /// A tensor of floating-point numbers by name. Errors: absent, another type,
+  /// a rank or a dimension (-1: any) other than in `shape`.
   llvm::Expected<ReferenceTensor> read(llvm::StringRef name,
                                        llvm::ArrayRef<int64_t> shape) const;
+
+  /// The same for integers.
+  llvm::Expected<ReferenceTensor>
+  readNumbers(llvm::StringRef name, llvm::ArrayRef<int64_t> shape) const;
 
   /// Names that read() was never asked for.
   std::vector<std::string> getUnread() const;
 
 private:
   ReferenceData() = default;
+  llvm::Expected<ReferenceTensor> readAs(bool integers, llvm::StringRef name,
+                                         llvm::ArrayRef<int64_t> shape) const;
   llvm::Error readIds(int64_t vocabSize);
 
   std::shared_ptr<SafetensorsFile> file;

@@ -1,6 +1,7 @@
 //===- Session.cpp - Sequences on the reference interpreter ---------------===//
 
 #include "lib/Interpret/Session.h"
+#include "varve/Support/DiagnosedError.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <map>
 
@@ -102,7 +103,7 @@ Expected<HostTensor> Session::step(ArrayRef<StepToken> tokens) {
                                  numbersOf(context, std::move(slots)),
                                  numbersOf(context, std::move(rows))});
   if (failed(results))
-    return createStringError("the step failed; see the diagnostics above");
+    return llvm::make_error<DiagnosedError>("the step failed");
   lengths = std::move(next);
   return results->front();
 }

@@ -1,10 +1,11 @@
 //===- Phases.cpp - The compiler's phases, as data ------------------------===//
 
 #include "lib/Pipelines/Phases.h"
-#include "varve/Support/NearestName.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Verify/Passes.h"
+#include "varve/Support/DiagnosedError.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -29,8 +30,8 @@ static const Phase phaseTable[] = {
     {"import", "the model on tensors, weights by name, pools declared",
      ".model.mlir",
      /*build=*/nullptr, verifyImport},
-    {"quantize", "a precision policy: element types, scales, pool formats", ".quant.mlir",
-     buildQuantize, verifyQuantize},
+    {"quantize", "a precision policy: element types, scales, pool formats",
+     ".quant.mlir", buildQuantize, verifyQuantize},
 };
 
 namespace varve {
@@ -57,8 +58,8 @@ static llvm::Error runOne(ModuleOp module, const Phase &phase,
   phase.verify(pm, options);
   if (succeeded(pm.run(module)))
     return llvm::Error::success();
-  return llvm::createStringError("phase '" + phase.name +
-                                 "' failed; see the diagnostics above");
+  return llvm::make_error<DiagnosedError>(
+      ("phase '" + phase.name + "' failed").str());
 }
 
 llvm::Error

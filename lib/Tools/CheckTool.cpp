@@ -49,6 +49,14 @@ cl::opt<bool> asJson("json", cl::desc("print JSON"), cl::sub(command),
 
 } // namespace
 
+static Error checkBounds() {
+  for (const cl::opt<double> *bound : {&rmsBound, &maxBound})
+    if (bound->getNumOccurrences() && !(bound->getValue() >= 0.0))
+      return createStringError("--" + bound->ArgStr +
+                               ": expected a number that is not negative");
+  return Error::success();
+}
+
 static CheckLimits chooseLimits(llvm::StringRef precision) {
   constexpr double unbounded = std::numeric_limits<double>::infinity();
   if (rmsBound >= 0.0 || maxBound >= 0.0)
@@ -81,9 +89,25 @@ static void printText(llvm::ArrayRef<CheckRow> rows) {
   }
 }
 
-/// The first layer that departs from the reference, and what was left out.
-static void printSummary(llvm::ArrayRef<CheckRow> rows,
-                         const ReferenceData &reference) {
+/// Says of a comparison layer by layer what it left out.
+static void printOmissions(llvm::ArrayRef<CheckRow> rows,
+                           const ReferenceData &reference, int64_t numLayers) {
+  std::vector<std::string> omitted;
+  for (int64_t layer = 0; layer < numLayers; ++layer)
+    if (llvm::none_of(rows,
+                      [&](const CheckRow &row) { return row.layer == layer; }))
+      omitted.push_back("layers." + std::to_string(layer));
+  if (!omitted.empty())
+    llvm::errs() << "note: not compared, since the reference lacks their "
+                    "'hidden' tensors: "
+                 << llvm::join(omitted, ", ") << '\n';
+  for (const std::string &name : reference.getUnread())
+    if (name != "decode_logits")
+      llvm::errs() << "note: '" << name << "' was not compared\n";
+}
+
+/// The first layer that departs from the reference.
+static void printSummary(llvm::ArrayRef<CheckRow> rows) {
   size_t failed = 0;
   std::optional<int64_t> firstLayer;
   for (const CheckRow &row : rows) {
@@ -101,10 +125,6 @@ static void printSummary(llvm::ArrayRef<CheckRow> rows,
                      : layersAlone ? ""
                                    : "; --layers shows where it begins")
                  << '\n';
-  if (layersAlone)
-    for (const std::string &name : reference.getUnread())
-      if (name != "decode_logits")
-        llvm::errs() << "note: '" << name << "' was not compared\n";
 }
 
 static void printJson(llvm::ArrayRef<CheckRow> rows, llvm::StringRef model,
@@ -143,6 +163,8 @@ static Expected<std::vector<CheckRow>> compareAll(Checker &checker) {
 static Expected<int> runCheck() {
   if (Error error = targetOption.check())
     return std::move(error);
+  if (Error error = checkBounds())
+    return std::move(error);
   Expected<LoadedModel> model = loadModel(modelOptions);
   if (!model)
     return model.takeError();
@@ -153,7 +175,8 @@ static Expected<int> runCheck() {
         "': expected a folder with config.json, weights and "
         "reference.safetensors");
   auto reference =
-      ReferenceData::open(modelOptions.model, model->config->vocabSize);
+      ReferenceData::open(modelOptions.model, model->config->vocabSize,
+                          model->config->maxPositions);
   if (!reference)
     return reference.takeError();
   ToolContext context;
@@ -172,7 +195,9 @@ static Expected<int> runCheck() {
   else
     printText(*rows);
   llvm::outs().flush();
-  printSummary(*rows, *reference);
+  printSummary(*rows);
+  if (layersAlone)
+    printOmissions(*rows, *reference, model->config->numLayers());
   return llvm::all_of(*rows, [](const CheckRow &row) { return row.passed(); })
              ? kExitOk
              : kExitUserError;

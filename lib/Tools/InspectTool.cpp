@@ -23,6 +23,12 @@ ModelOptions modelOptions(command, toolCategory());
 cl::opt<bool> asJson("json", cl::desc("print JSON"), cl::sub(command),
                      cl::cat(toolCategory()));
 
+cl::opt<bool>
+    verify("verify",
+           cl::desc("read every weight of a checkpoint and look for values "
+                    "that cannot be: NaN, infinities, bad scales"),
+           cl::sub(command), cl::cat(toolCategory()));
+
 struct TypeCount {
   int64_t tensors = 0;
   int64_t bytes = 0;
@@ -175,6 +181,12 @@ static Expected<int> runInspect() {
         "'" + modelOptions.model +
         "': expected a folder, a config.json or a built-in "
         "configuration; an .mlir file can be read as it is");
+  if (verify && !model->checkpoint)
+    return createStringError("--verify: expected a checkpoint, but '" +
+                             modelOptions.model + "' has no weights");
+  if (verify)
+    if (llvm::Error error = model->checkpoint->verifyValues())
+      return std::move(error);
   auto inventory = WeightInventory::create(*model->config);
   if (!inventory)
     return inventory.takeError();

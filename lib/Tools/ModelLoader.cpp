@@ -1,12 +1,15 @@
 //===- ModelLoader.cpp - From MODEL on the command line to a module -------===//
 
 #include "lib/Tools/ModelLoader.h"
+#include "dialects/Varve/Varve.h"
 #include "lib/Checkpoint/RandomWeights.h"
 #include "lib/Import/Import.h"
 #include "lib/Model/BuiltinConfigs.h"
 #include "lib/Model/HfConfig.h"
 #include "lib/Model/Overrides.h"
+#include "lib/Tools/Tool.h"
 #include "mlir/Parser/Parser.h"
+#include "varve/Support/DiagnosedError.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -21,12 +24,9 @@ using llvm::StringRef;
 
 ModelOptions::ModelOptions(cl::SubCommand &command,
                            cl::OptionCategory &category, bool hasLayerPattern)
-    : model(cl::Positional, cl::Required, cl::value_desc("MODEL"),
-            cl::desc(
-                "a Hugging Face folder, a config.json, an .mlir file, or a "
-                "built-in configuration (deepseek-v4-flash, deepseek-v4-pro, "
-                "tiny)"),
-            cl::sub(command), cl::cat(category)),
+    // Not cl::Required: LLVM's message does not say what is missing.
+    : model(cl::Positional, cl::desc("MODEL"), cl::sub(command),
+            cl::cat(category)),
       overrides(
           "set", cl::value_desc("field=value"),
           cl::desc("override a field of the configuration (index_topk=256, "
@@ -57,6 +57,10 @@ static Expected<ModelConfig> readConfig(StringRef model, std::string &source) {
     llvm::SmallString<256> file(model);
     path::append(file, "config.json");
     source = file.str().str();
+    if (!fs::exists(file))
+      return createStringError("'" + model +
+                               "': expected a Hugging Face folder, but there "
+                               "is no config.json in it");
     return readHfConfig(source);
   }
   source = model.str();
@@ -78,10 +82,22 @@ static std::unique_ptr<WeightSource> randomWeights(uint64_t seed,
   return std::make_unique<RandomWeights>(options);
 }
 
+/// `--weights`; a path is that of a folder or file that exists.
+static Expected<WeightsOption> readWeightsOption(const ModelOptions &options) {
+  Expected<WeightsOption> where = parseWeightsOption(options.weights);
+  if (!where)
+    return createStringError("--weights: " + llvm::toString(where.takeError()));
+  if (!where->isRandom() && !fs::exists(where->path))
+    return createStringError("--weights: expected the folder of a checkpoint, "
+                             "'random' or 'random:SEED', got '" +
+                             options.weights + "', which does not exist");
+  return where;
+}
+
 static Error openWeights(const ModelOptions &options, LoadedModel &model) {
   WeightsOption where;
-  if (!options.weights.empty()) {
-    Expected<WeightsOption> parsed = parseWeightsOption(options.weights);
+  if (options.weights.getNumOccurrences()) {
+    Expected<WeightsOption> parsed = readWeightsOption(options);
     if (!parsed)
       return parsed.takeError();
     where = *parsed;
@@ -103,11 +119,16 @@ static Error openWeights(const ModelOptions &options, LoadedModel &model) {
 }
 
 Expected<LoadedModel> varve::loadModel(const ModelOptions &options) {
+  if (options.model.empty())
+    return llvm::make_error<UsageError>("expected a MODEL: " +
+                                        modelKinds().str());
   LoadedModel model;
+  bool hasLayers = options.layers && options.layers->getNumOccurrences();
   if (isModuleFile(options.model)) {
     model.source = options.model;
-    if (!options.overrides.empty() ||
-        (options.layers && !options.layers->empty()))
+    if (!fs::exists(model.source))
+      return createStringError("'" + model.source + "': no such file");
+    if (!options.overrides.empty() || hasLayers)
       return createStringError(
           "'" + options.model +
           "': --set and --layers change a configuration; an "
@@ -118,7 +139,7 @@ Expected<LoadedModel> varve::loadModel(const ModelOptions &options) {
   if (!config)
     return config.takeError();
   std::optional<StringRef> layers;
-  if (options.layers && !options.layers->empty())
+  if (hasLayers)
     layers = options.layers->getValue();
   std::vector<std::string> overrides(options.overrides.begin(),
                                      options.overrides.end());
@@ -130,15 +151,69 @@ Expected<LoadedModel> varve::loadModel(const ModelOptions &options) {
   return model;
 }
 
+/// Random weights for a module: its ops say what a configuration would.
+static std::unique_ptr<WeightSource> randomWeights(uint64_t seed,
+                                                   mlir::ModuleOp module) {
+  using namespace mlir::varve;
+  RandomWeightsOptions options;
+  options.seed = seed;
+  auto useBlock = [&](std::optional<llvm::ArrayRef<int64_t>> block,
+                      mlir::Value weight) {
+    if (!block)
+      return;
+    auto type = mlir::cast<mlir::ShapedType>(weight.getType());
+    (mlir::isa<mlir::Float4E2M1FNType>(type.getElementType())
+         ? options.expertScaleBlock
+         : options.scaleBlockColumns) = block->back();
+  };
+  module.walk([&](mlir::Operation *operation) {
+    if (auto op = mlir::dyn_cast<LinearOp>(operation))
+      useBlock(op.getWeightBlock(), op.getWeight());
+    else if (auto op = mlir::dyn_cast<GroupedLinearOp>(operation))
+      useBlock(op.getWeightBlock(), op.getWeight());
+    else if (auto op = mlir::dyn_cast<ExpertsOp>(operation))
+      useBlock(op.getWeightBlock(), op.getWeight());
+    else if (auto op = mlir::dyn_cast<RouteHashOp>(operation))
+      options.numExperts =
+          mlir::cast<mlir::ShapedType>(op.getLogits().getType()).getDimSize(1);
+  });
+  return std::make_unique<RandomWeights>(options);
+}
+
+/// What `--weights` names, for a module without a configuration.
+static Error openModuleWeights(const ModelOptions &options,
+                               mlir::ModuleOp module, LoadedModel &model) {
+  if (!options.weights.getNumOccurrences())
+    return Error::success();
+  Expected<WeightsOption> where = readWeightsOption(options);
+  if (!where)
+    return where.takeError();
+  if (where->isRandom()) {
+    model.weights = randomWeights(where->seed, module);
+    return Error::success();
+  }
+  // The tensors' meaning is in the checkpoint's own configuration; whether
+  // they are the module's is found out when it asks for them.
+  std::string source;
+  Expected<ModelConfig> config = readConfig(where->path, source);
+  if (!config)
+    return config.takeError();
+  auto checkpoint = CheckpointWeights::open(where->path, *config);
+  if (!checkpoint)
+    return checkpoint.takeError();
+  model.weights = std::move(*checkpoint);
+  return Error::success();
+}
+
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 varve::loadModule(mlir::MLIRContext &context, const ModelOptions &options,
-                  const LoadedModel &model) {
+                  LoadedModel &model) {
   if (!model.config) {
     auto module = mlir::parseSourceFile<mlir::ModuleOp>(model.source, &context);
     if (!module)
-      return createStringError("'" + model.source +
-                               "' is not a valid module; see the "
-                               "diagnostics above");
+      return llvm::make_error<DiagnosedError>();
+    if (Error error = openModuleWeights(options, *module, model))
+      return std::move(error);
     return module;
   }
   if (!model.checkpoint)
@@ -174,7 +249,7 @@ std::string varve::resolvePrecision(const ModelOptions &options,
 
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 varve::loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
-                      const LoadedModel &model) {
+                      LoadedModel &model) {
   auto module = loadModule(context, options, model);
   if (!module)
     return module;

@@ -29,7 +29,8 @@ public:
 /// What MODEL stands for. A `.mlir` file has no configuration.
 struct LoadedModel {
   std::optional<ModelConfig> config;
-  /// The weights to run with: the folder's, `--weights`, or none.
+  /// The weights to run with: the folder's, `--weights`, or none. Those of a
+  /// `.mlir` file are opened with its module.
   std::unique_ptr<WeightSource> weights;
   /// The same when they are a checkpoint.
   const CheckpointWeights *checkpoint = nullptr;
@@ -39,14 +40,14 @@ struct LoadedModel {
 
 /// Resolves MODEL: a folder with a config.json, a config.json, or the name of
 /// a built-in configuration; applies `--layers` and `--set`, and opens the
-/// weights if there are any.
+/// weights if there are any. A missing MODEL is a UsageError.
 llvm::Expected<LoadedModel> loadModel(const ModelOptions &options);
 
 /// The module of a model at the end of the import phase; for a `.mlir` file,
-/// what it contains.
+/// what it contains, and `model` gets the weights that `--weights` names.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 loadModule(mlir::MLIRContext &context, const ModelOptions &options,
-           const LoadedModel &model);
+           LoadedModel &model);
 
 /// `--precision`, or what suits the weights: native for a checkpoint with FP8
 /// or FP4 weights, f32 otherwise.
@@ -57,7 +58,7 @@ std::string resolvePrecision(const ModelOptions &options,
 /// with its precision applied.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
-               const LoadedModel &model);
+               LoadedModel &model);
 
 } // namespace varve
 

@@ -10,6 +10,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Parallel.h"
 #include <chrono>
+#include <cmath>
 
 using namespace varve;
 namespace cl = llvm::cl;
@@ -65,7 +66,7 @@ struct Generation {
 static Expected<std::vector<int64_t>>
 parsePrompt(mlir::varve::ModelAttr model) {
   std::vector<int64_t> ids;
-  if (promptIds.empty()) {
+  if (!promptIds.getNumOccurrences()) {
     ids.push_back(std::max<int64_t>(model.getBos(), 0));
     return ids;
   }
@@ -78,15 +79,41 @@ parsePrompt(mlir::varve::ModelAttr model) {
           "--prompt-ids: expected token ids separated by commas, "
           "got '" +
           part + "'");
+    if (id < 0 || id >= model.getVocab())
+      return createStringError(
+          llvm::formatv("--prompt-ids: expected ids below the vocabulary of "
+                        "{0}, got {1}",
+                        model.getVocab(), id)
+              .str());
     ids.push_back(id);
   }
   return ids;
 }
 
-static Error checkSampling() {
-  if (!(temperature >= 0.0))
+/// Whether prompt and answer fit the model. The last token that is generated
+/// is not processed.
+static Error checkLength(mlir::varve::ModelAttr model, int64_t promptTokens) {
+  int64_t maximum = model.getMaxPositions();
+  if (promptTokens > maximum)
     return createStringError(
-        "--temperature: expected a number that is not negative");
+        llvm::formatv("--prompt-ids: expected at most {0} ids, the model's "
+                      "maximum of positions, got {1}",
+                      maximum, promptTokens)
+            .str());
+  int64_t room = maximum - promptTokens + 1;
+  if (static_cast<int64_t>(maxNew) > room)
+    return createStringError(
+        llvm::formatv("--max-new: expected at most {0}, for the model has {1} "
+                      "positions and the prompt takes {2}, got {3}",
+                      room, maximum, promptTokens, maxNew.getValue())
+            .str());
+  return Error::success();
+}
+
+static Error checkSampling() {
+  if (!(temperature >= 0.0) || !std::isfinite(temperature))
+    return createStringError(
+        "--temperature: expected a finite number that is not negative");
   if (!(topP > 0.0 && topP <= 1.0))
     return createStringError(
         "--top-p: expected a number above 0 and at most 1");
@@ -101,7 +128,13 @@ static double uniformSample(uint64_t index) {
   return bits[0] * 0x1p-32;
 }
 
-static int32_t chooseToken(llvm::ArrayRef<float> logits, uint64_t index) {
+/// Errors if the logits are no numbers, which no choice could make sense of.
+static Expected<int32_t> chooseToken(llvm::ArrayRef<float> logits,
+                                     uint64_t index) {
+  if (llvm::any_of(logits, [](float x) { return std::isnan(x); }))
+    return createStringError(
+        "the logits of generated token " + std::to_string(index) +
+        " are not numbers; 'varve inspect --verify' looks for such weights");
   if (temperature == 0.0)
     return reference::sampleGreedy(logits);
   return reference::sampleTopP(logits, temperature, topP, uniformSample(index));
@@ -134,12 +167,14 @@ static Expected<Generation> generate(Session &session,
   result.promptSeconds = secondsSince(start);
   start = Clock::now();
   while (logits && result.ids.size() < maxNew) {
-    int32_t id = chooseToken(logits->row(0), result.ids.size());
-    result.ids.push_back(id);
-    result.ended = id == session.getModel().getEos();
+    Expected<int32_t> id = chooseToken(logits->row(0), result.ids.size());
+    if (!id)
+      return id.takeError();
+    result.ids.push_back(*id);
+    result.ended = *id == session.getModel().getEos();
     if (result.ended || result.ids.size() == maxNew)
       break;
-    logits = session.step(StepToken{slot, id, true});
+    logits = session.step(StepToken{slot, *id, true});
   }
   if (!logits)
     return logits.takeError();
@@ -177,15 +212,15 @@ static Expected<int> runRun() {
   Expected<LoadedModel> model = loadModel(modelOptions);
   if (!model)
     return model.takeError();
+  ToolContext context;
+  auto module = loadExecutable(*context, modelOptions, *model);
+  if (!module)
+    return module.takeError();
   if (!model->weights)
     return createStringError(
         "'" + modelOptions.model +
         "' has no weights; add --weights=random or the folder of a "
         "checkpoint");
-  ToolContext context;
-  auto module = loadExecutable(*context, modelOptions, *model);
-  if (!module)
-    return module.takeError();
   Interpreter interpreter(**module, *model->weights);
   Expected<Session> session = Session::create(interpreter);
   if (!session)
@@ -193,6 +228,8 @@ static Expected<int> runRun() {
   Expected<std::vector<int64_t>> prompt = parsePrompt(session->getModel());
   if (!prompt)
     return prompt.takeError();
+  if (Error error = checkLength(session->getModel(), prompt->size()))
+    return std::move(error);
   Expected<Generation> result = generate(*session, *prompt);
   if (!result)
     return result.takeError();

@@ -1,10 +1,13 @@
 //===- Tool.cpp - What the commands of `varve` share ----------------------===//
 
 #include "lib/Tools/Tool.h"
+#include "lib/Model/BuiltinConfigs.h"
 #include "lib/Tools/Registration.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
+#include "varve/Support/DiagnosedError.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileOutputBuffer.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
@@ -18,6 +21,18 @@ using llvm::Error;
 cl::OptionCategory &varve::toolCategory() {
   static cl::OptionCategory category("Varve options");
   return category;
+}
+
+llvm::StringRef varve::modelKinds() {
+  static const std::string text =
+      "a Hugging Face folder, a config.json, an .mlir file, or a built-in "
+      "configuration (" +
+      llvm::join(llvm::map_range(
+                     builtinConfigs(),
+                     [](const BuiltinConfig &config) { return config.name; }),
+                 ", ") +
+      ")";
+  return text;
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,10 +98,17 @@ Error varve::writeOutput(llvm::StringRef path,
     llvm::outs().flush();
     return Error::success();
   }
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+  Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
     write(os);
     return Error::success();
   });
+  if (!error)
+    return error;
+  // The system's message alone does not say which file.
+  std::string message = llvm::toString(std::move(error));
+  llvm::StringRef reason = message;
+  reason.consume_front("'" + path.str() + "': ");
+  return llvm::createStringError("output '" + path + "': " + reason);
 }
 
 std::string varve::withCommas(int64_t number) {
@@ -113,6 +135,25 @@ static void hideForeignOptions(llvm::ArrayRef<Command> commands) {
   cl::HideUnrelatedOptions(toolCategory());
 }
 
+/// Prints an error and returns the exit code.
+static int reportError(Error error) {
+  int code = kExitUserError;
+  llvm::handleAllErrors(
+      std::move(error),
+      [](const DiagnosedError &diagnosed) {
+        if (!diagnosed.getContext().empty())
+          llvm::WithColor::note() << diagnosed.getContext() << '\n';
+      },
+      [&](const UsageError &usage) {
+        llvm::WithColor::error() << usage.message() << '\n';
+        code = kExitUsage;
+      },
+      [](const llvm::ErrorInfoBase &info) {
+        llvm::WithColor::error() << info.message() << '\n';
+      });
+  return code;
+}
+
 int varve::varveMain(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::setBugReportMsg(
@@ -122,6 +163,8 @@ int varve::varveMain(int argc, char **argv) {
   const Command commands[] = {compileCommand(), inspectCommand(), runCommand(),
                               checkCommand()};
   hideForeignOptions(commands);
+  std::string moreHelp = ("\nMODEL is " + modelKinds() + ".\n").str();
+  cl::extrahelp modelHelp(moreHelp);
   if (!cl::ParseCommandLineOptions(
           argc, argv,
           "Varve: a compiler for hybrid-attention language models\n",
@@ -133,11 +176,7 @@ int varve::varveMain(int argc, char **argv) {
     llvm::Expected<int> code = command.run();
     if (code)
       return *code;
-    llvm::handleAllErrors(code.takeError(),
-                          [](const llvm::ErrorInfoBase &info) {
-                            llvm::WithColor::error() << info.message() << '\n';
-                          });
-    return kExitUserError;
+    return reportError(code.takeError());
   }
   cl::PrintHelpMessage();
   return kExitUsage;

@@ -17,10 +17,26 @@ enum ExitCode {
   kExitDevice = 4,
 };
 
+/// A command line that says too little: exits with kExitUsage.
+class UsageError : public llvm::ErrorInfo<UsageError> {
+public:
+  static inline char ID = 0;
+  explicit UsageError(std::string text) : text(std::move(text)) {}
+  void log(llvm::raw_ostream &os) const override { os << text; }
+  std::error_code convertToErrorCode() const override {
+    return llvm::inconvertibleErrorCode();
+  }
+
+private:
+  std::string text;
+};
+
 /// A command: `varve <name> ...`.
 struct Command {
   llvm::cl::SubCommand *options;
-  /// The exit code; an error is printed and exits with kExitUserError.
+  /// The exit code. An error is printed and exits with kExitUserError, a
+  /// UsageError with kExitUsage; of a DiagnosedError only the context is
+  /// printed, as a note.
   llvm::Expected<int> (*run)();
 };
 
@@ -28,6 +44,9 @@ Command compileCommand();
 Command inspectCommand();
 Command runCommand();
 Command checkCommand();
+
+/// What a MODEL can be, as a phrase.
+llvm::StringRef modelKinds();
 
 /// The options that `--help` of a command shows.
 llvm::cl::OptionCategory &toolCategory();
