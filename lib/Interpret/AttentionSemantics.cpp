@@ -209,8 +209,7 @@ public:
   KeyList gather(int64_t t, int64_t position, int32_t slot) {
     KeyList list;
     if (op.getWindow())
-      for (int64_t p : reference::windowPositions(position, window))
-        add(list, *op.getWindow(), op.getWindowValues(), slot, p);
+      addWindow(list, position, slot);
     if (!op.getEntries())
       return list;
     int64_t visible = reference::visibleEntries(position, ratio);
@@ -226,6 +225,20 @@ public:
   }
 
 private:
+  /// Places before the first token are empty. They matter to the borders of
+  /// blocks only, so whole blocks of them are left out: a window may be far
+  /// larger than a sequence.
+  void addWindow(KeyList &list, int64_t position, int32_t slot) {
+    int64_t begin = std::max<int64_t>(0, position - window + 1);
+    for (int64_t p = begin; p <= position; ++p)
+      add(list, *op.getWindow(), op.getWindowValues(), slot, p);
+    int64_t places = window - (position - begin + 1);
+    if (op.getBlock())
+      for (int64_t i = 0; i < places % static_cast<int64_t>(*op.getBlock());
+           ++i)
+        add(list, *op.getWindow(), op.getWindowValues(), slot, -1);
+  }
+
   void add(KeyList &list, StringRef keys, std::optional<StringRef> values,
            int32_t slot, int64_t index) const {
     list.keys.push_back(pools.read(keys, slot, index));

@@ -101,9 +101,15 @@ struct ExpertsSemantics
     bool perExpert = cast<RankedTensorType>(op.getX().getType()).getRank() == 3;
     HostTensor y = frame.create(op.getResult(), {T, A, N});
     // Each expert's rows are decoded once, whatever the number of its tokens.
+    int64_t X = cast<RankedTensorType>(op.getWeight().getType()).getDimSize(0);
     std::map<int32_t, SmallVector<int64_t>> uses;
-    for (int64_t i = 0; i < T * A; ++i)
-      uses[ids.numbers()[i]].push_back(i);
+    for (int64_t i = 0; i < T * A; ++i) {
+      int32_t expert = ids.numbers()[i];
+      if (expert < 0 || expert >= X)
+        return op.emitOpError() << "expected experts below " << X << " but got "
+                                << expert << " (token " << i / A << ")";
+      uses[expert].push_back(i);
+    }
     for (const auto &use : uses) {
       int32_t expert = use.first;
       ArrayRef<int64_t> places = use.second;

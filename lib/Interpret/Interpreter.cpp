@@ -79,6 +79,45 @@ void Interpreter::finish(Operation &op, InterpretFrame &frame) {
   }
 }
 
+/// Whether the operand is a weight, whose rows do not stand for tokens.
+static bool isWeight(Operation &op, Value value) {
+  auto isOneOf = [&](auto... weights) { return ((value == weights) || ...); };
+  return llvm::TypeSwitch<Operation *, bool>(&op)
+      .Case<LinearOp, GroupedLinearOp, ExpertsOp>(
+          [&](auto o) { return isOneOf(o.getWeight(), o.getWeightScale()); })
+      .Case<StreamProjectOp>(
+          [&](auto o) { return isOneOf(o.getFn(), o.getBase(), o.getScale()); })
+      .Case<EmbedOp, RouteHashOp>([&](auto o) { return isOneOf(o.getTable()); })
+      .Case<CompressOp, RouteTopkOp>(
+          [&](auto o) { return isOneOf(o.getBias()); })
+      .Case<RmsNormOp>([&](auto o) { return isOneOf(o.getWeight()); })
+      .Case<SparseAttentionOp>([&](auto o) { return isOneOf(o.getSink()); })
+      .Default(false);
+}
+
+/// Types need not say how many rows operands have, so it is checked here that
+/// they have equally many; in a module from the import they do.
+static LogicalResult checkRows(Operation &op, const InterpretFrame &frame) {
+  // Its two operands are a table and the rows to take from it.
+  if (isa<TakeOp>(op))
+    return success();
+  std::optional<std::pair<unsigned, int64_t>> first;
+  for (OpOperand &operand : op.getOpOperands()) {
+    if (isWeight(op, operand.get()))
+      continue;
+    int64_t rows = frame.get(operand.get()).getNumRows();
+    unsigned number = operand.getOperandNumber();
+    if (!first)
+      first = {number, rows};
+    else if (rows != first->second)
+      return op.emitOpError()
+             << "expected operands of equally many rows but got "
+             << first->second << " (operand " << first->first << ") and "
+             << rows << " (operand " << number << ")";
+  }
+  return success();
+}
+
 LogicalResult Interpreter::interpretCall(func::CallOp call,
                                          InterpretFrame &frame) {
   std::vector<HostTensor> arguments;
@@ -105,6 +144,8 @@ LogicalResult Interpreter::interpret(Operation &op, InterpretFrame &frame) {
   auto model = dyn_cast<InterpretOpInterface>(op);
   if (!model)
     return op.emitOpError() << "has no reference semantics";
+  if (failed(checkRows(op, frame)))
+    return failure();
   if (failed(model.interpret(frame)))
     return failure();
   finish(op, frame);
@@ -125,6 +166,19 @@ Interpreter::call(StringRef name, ArrayRef<HostTensor> arguments) {
   }
   VARVE_ASSERT(function.getNumArguments() == arguments.size(),
                "a call passes as many arguments as the function takes");
+  // Without control flow it would never return.
+  if (llvm::is_contained(active, function)) {
+    function.emitError() << "expected @" << name << " not to call itself";
+    return failure();
+  }
+  active.push_back(function);
+  auto results = execute(function, arguments);
+  active.pop_back();
+  return results;
+}
+
+FailureOr<std::vector<HostTensor>>
+Interpreter::execute(func::FuncOp function, ArrayRef<HostTensor> arguments) {
   InterpretFrame frame(pools);
   for (auto [argument, value] :
        llvm::zip_equal(function.getArguments(), arguments))

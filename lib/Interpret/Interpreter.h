@@ -34,7 +34,8 @@ public:
 
   /// Calls a function. Arguments must fit its type; that is a precondition.
   /// Errors: an op without reference semantics, a weight that the source does
-  /// not have, data that an op refuses. Diagnostics carry the op's location.
+  /// not have, operands of different numbers of rows, a function that calls
+  /// itself, data that an op refuses. Diagnostics carry the op's location.
   mlir::FailureOr<std::vector<HostTensor>>
   call(llvm::StringRef function, llvm::ArrayRef<HostTensor> arguments);
 
@@ -48,6 +49,8 @@ private:
                                 mlir::varve::InterpretFrame &frame);
   mlir::LogicalResult interpretCall(mlir::func::CallOp call,
                                     mlir::varve::InterpretFrame &frame);
+  mlir::FailureOr<std::vector<HostTensor>>
+  execute(mlir::func::FuncOp function, llvm::ArrayRef<HostTensor> arguments);
   mlir::FailureOr<HostTensor> openWeight(mlir::varve::WeightOp op);
   void finish(mlir::Operation &op, mlir::varve::InterpretFrame &frame);
 
@@ -55,6 +58,8 @@ private:
   const WeightSource &weights;
   PoolStore pools;
   ValueHook hook;
+  /// Functions being executed, outermost first.
+  llvm::SmallVector<mlir::func::FuncOp, 4> active;
   llvm::StringMap<HostTensor> openWeights;
   /// Elements decoded to memory so far; weights beyond the budget are decoded
   /// row by row on every use.

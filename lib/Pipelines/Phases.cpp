@@ -50,14 +50,18 @@ llvm::Expected<const Phase *> findPhase(llvm::StringRef name) {
                                  "'" + didYouMean(name, names));
 }
 
+/// Runs a phase, or checks its artefact alone.
 static llvm::Error runOne(ModuleOp module, const Phase &phase,
-                          const PhaseOptions &options) {
+                          const PhaseOptions &options, bool checkOnly = false) {
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
-  if (phase.build)
+  if (phase.build && !checkOnly)
     phase.build(pm, options);
   phase.verify(pm, options);
   if (succeeded(pm.run(module)))
     return llvm::Error::success();
+  if (checkOnly)
+    return llvm::make_error<DiagnosedError>(
+        ("expected the artefact of phase '" + phase.name + "'").str());
   return llvm::make_error<DiagnosedError>(
       ("phase '" + phase.name + "' failed").str());
 }
@@ -66,6 +70,9 @@ llvm::Error
 runPhases(ModuleOp module, const Phase *from, const Phase &to,
           const PhaseOptions &options,
           llvm::function_ref<llvm::Error(const Phase &)> afterPhase) {
+  if (from)
+    if (llvm::Error error = runOne(module, *from, options, /*checkOnly=*/true))
+      return error;
   const Phase *first = from ? from + 1 : phases().begin();
   for (const Phase *phase = first; phase <= &to; ++phase) {
     if (llvm::Error error = runOne(module, *phase, options))

@@ -44,9 +44,9 @@ llvm::ArrayRef<Phase> phases();
 /// Errors name the nearest phase and list all.
 llvm::Expected<const Phase *> findPhase(llvm::StringRef name);
 
-/// Runs the phases behind `from` up to and including `to` on `module`; with
-/// `from` null the module is fresh from the import, whose result is checked
-/// first. `afterPhase` sees the module at the end of each phase. Failures have
+/// Runs the phases behind `from` up to and including `to` on `module`, the
+/// artefact of `from`, which is checked first; with `from` null the module is
+/// fresh from the import. `afterPhase` sees the module at the end of each phase. Failures have
 /// been reported as diagnostics; the message says which phase failed.
 llvm::Error
 runPhases(mlir::ModuleOp module, const Phase *from, const Phase &to,

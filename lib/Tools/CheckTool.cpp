@@ -183,7 +183,7 @@ static Expected<int> runCheck() {
   auto module = loadExecutable(*context, modelOptions, *model);
   if (!module)
     return module.takeError();
-  std::string precision = resolvePrecision(modelOptions, *model);
+  std::string precision = resolvePrecision(modelOptions, **module);
   Interpreter interpreter(**module, *model->weights);
   CheckLimits limits = chooseLimits(precision);
   Checker checker(interpreter, *reference, limits);

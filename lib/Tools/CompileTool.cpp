@@ -103,7 +103,7 @@ static Expected<int> runCompile() {
   if (!module)
     return module.takeError();
   PhaseOptions options;
-  options.precision = resolvePrecision(modelOptions, *model);
+  options.precision = resolvePrecision(modelOptions, **module);
   if (Error error =
           runPhases(**module, first, *last, options, [&](const Phase &phase) {
             return dumpPhase(**module, phase, modelOptions.model);

@@ -197,7 +197,7 @@ static Expected<int> runInspect() {
 
   Description description;
   description.config = &*model->config;
-  description.precision = resolvePrecision(modelOptions, *model);
+  description.precision = resolvePrecision(modelOptions, **module);
   countWeights(*inventory, description);
   if (model->checkpoint)
     countStored(*model->checkpoint, description);

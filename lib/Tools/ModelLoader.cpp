@@ -232,19 +232,24 @@ varve::loadModule(mlir::MLIRContext &context, const ModelOptions &options,
 }
 
 std::string varve::resolvePrecision(const ModelOptions &options,
-                                    const LoadedModel &model) {
-  if (!options.precision.empty())
+                                    mlir::ModuleOp module) {
+  using namespace mlir::varve;
+  if (options.precision.getNumOccurrences())
     return options.precision;
-  if (!model.config)
-    return "f32";
-  WeightType linear = model.config->storage.linear;
-  if (model.checkpoint) {
-    if (auto info = model.checkpoint->lookup("layers.0.attn.wq_a.weight"))
-      linear = info->type;
-    else
-      llvm::consumeError(info.takeError());
-  }
-  return linear == WeightType::F8E4M3 ? "native" : "f32";
+  if (auto present =
+          module->getAttrOfType<mlir::StringAttr>(kPrecisionAttrName))
+    return present.str();
+  bool hasCodes =
+      module
+          .walk([](LinearOp op) {
+            auto weight =
+                mlir::cast<mlir::ShapedType>(op.getWeight().getType());
+            return mlir::isa<mlir::Float8E4M3FNType>(weight.getElementType())
+                       ? mlir::WalkResult::interrupt()
+                       : mlir::WalkResult::advance();
+          })
+          .wasInterrupted();
+  return hasCodes ? "native" : "f32";
 }
 
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
@@ -253,11 +258,18 @@ varve::loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
   auto module = loadModule(context, options, model);
   if (!module)
     return module;
+  const Phase *from = nullptr;
+  if ((**module)->hasAttr(mlir::varve::kPrecisionAttrName) &&
+      !options.precision.getNumOccurrences()) {
+    Expected<const Phase *> quantize = findPhase("quantize");
+    if (!quantize)
+      return quantize.takeError();
+    from = *quantize;
+  }
   PhaseOptions phaseOptions;
-  phaseOptions.precision = resolvePrecision(options, model);
-  if (Error error =
-          runPhases(**module, /*from=*/nullptr, phases().back(), phaseOptions,
-                    [](const Phase &) { return Error::success(); }))
+  phaseOptions.precision = resolvePrecision(options, **module);
+  if (Error error = runPhases(**module, from, phases().back(), phaseOptions,
+                              [](const Phase &) { return Error::success(); }))
     return std::move(error);
   return module;
 }

@@ -49,13 +49,14 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 loadModule(mlir::MLIRContext &context, const ModelOptions &options,
            LoadedModel &model);
 
-/// `--precision`, or what suits the weights: native for a checkpoint with FP8
-/// or FP4 weights, f32 otherwise.
+/// `--precision`; or the one that `module` has already; or what suits its
+/// weights: native for FP8 linears, f32 otherwise.
 std::string resolvePrecision(const ModelOptions &options,
-                             const LoadedModel &model);
+                             mlir::ModuleOp module);
 
 /// The module ready to be executed by the reference interpreter: imported and
-/// with its precision applied.
+/// with its precision applied. A `.mlir` file may be the artefact of either
+/// phase.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
                LoadedModel &model);

@@ -233,7 +233,7 @@ static Expected<int> runRun() {
   Expected<Generation> result = generate(*session, *prompt);
   if (!result)
     return result.takeError();
-  report(*result, *model, resolvePrecision(modelOptions, *model),
+  report(*result, *model, resolvePrecision(modelOptions, **module),
          llvm::parallel::strategy.compute_thread_count());
   return kExitOk;
 }
