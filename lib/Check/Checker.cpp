@@ -29,6 +29,21 @@ CheckLimits plainLimits(double rms, double max) {
   return limits;
 }
 
+CheckLimits bf16Limits() {
+  CheckLimits limits;
+  for (Limits *bounds : {&limits.prefill, &limits.decode}) {
+    bounds->median = 0.10;
+    bounds->equalArgmax = 0.70;
+  }
+  // One layer rounds some twenty times, by 2^-9 relative each time.
+  for (Limits *bounds :
+       {&limits.layer, &limits.stored, &limits.codes, &limits.logits}) {
+    bounds->median = 0.02;
+    bounds->p90 = 0.04;
+  }
+  return limits;
+}
+
 CheckLimits nativeLimits() {
   CheckLimits limits;
   for (Limits *bounds : {&limits.prefill, &limits.decode}) {

@@ -156,9 +156,38 @@ static void printJson(llvm::raw_ostream &os, const Description &d) {
   os << llvm::formatv("{0:2}\n", value);
 }
 
+/// Adds a tensor, or the stack of all experts', as it is stored.
+static void countStored(const CheckpointWeights &weights,
+                        const std::string &name, TypeCount &count) {
+  Expected<TensorInfo> info = weights.lookup(name);
+  if (!info)
+    // Tensors that a model has only with some stored types, such as scales.
+    return llvm::consumeError(info.takeError());
+  int64_t elements = 1;
+  for (int64_t size : info->shape)
+    elements *= size;
+  count.tensors += llvm::StringRef(name).contains('*') ? info->shape[0] : 1;
+  count.bytes += elements * bitsOf(info->type) / 8;
+}
+
 /// What the files hold takes the place of what the configuration implies.
 static void countStored(const CheckpointWeights &weights,
+                        const WeightInventory &inventory,
                         Description &description) {
+  description.byComponent.clear();
+  for (const WeightSpec &spec : inventory.getSpecs()) {
+    // Scales are looked for beside every weight, whatever the configuration
+    // says of its type.
+    if (spec.role == WeightRole::LinearScale ||
+        spec.role == WeightRole::ExpertScale)
+      continue;
+    TypeCount &count =
+        description.byComponent[stringifyWeightComponent(spec.component)];
+    countStored(weights, spec.name, count);
+    llvm::StringRef stem = spec.name;
+    if (stem.consume_back(".weight"))
+      countStored(weights, (stem + ".scale").str(), count);
+  }
   description.byType.clear();
   description.all.tensors = description.all.bytes = 0;
   for (const CheckpointTensor &tensor : weights.getCheckpoint().getTensors()) {
@@ -200,7 +229,7 @@ static Expected<int> runInspect() {
   description.precision = resolvePrecision(modelOptions, **module);
   countWeights(*inventory, description);
   if (model->checkpoint)
-    countStored(*model->checkpoint, description);
+    countStored(*model->checkpoint, *inventory, description);
   countMemory(**module, model->config->maxPositions, description);
   (asJson ? printJson : printText)(llvm::outs(), description);
   return kExitOk;
