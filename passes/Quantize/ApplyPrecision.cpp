@@ -116,12 +116,13 @@ void Retyper::requireF32(Operation *user, Value operand) {
     reporter.report(user) << "expected an f32 operand but got " << element;
     return;
   }
-  StringRef name = nameOfOp(producer);
+  std::string needs = ("'" + user->getName().getStringRef() + "'").str();
+  if (StringRef name = nameOfOp(user); !name.empty())
+    needs += (" (" + name + ")").str();
   reporter.report(producer)
-      << rule->title << ": expected an f32 result, which '" << user->getName()
-      << "' (" << nameOfOp(user) << ") needs, but got " << element
-      << "; add a later rule {\"names\": \"" << name
-      << "\", \"result\": \"f32\"}";
+      << rule->title << ": expected an f32 result, which " << needs
+      << " needs, but got " << element << "; add a later rule {\"names\": \""
+      << nameOfOp(producer) << "\", \"result\": \"f32\"}";
 }
 
 /// Ops of other dialects know nothing of policies.
@@ -195,13 +196,12 @@ void Retyper::visit(func::FuncOp function) {
   }
   auto type = FunctionType::get(module.getContext(), body.getArgumentTypes(),
                                 body.getTerminator()->getOperandTypes());
-  // Callers outside the module rely on what a public function returns.
-  if (function.isPublic())
-    for (auto [value, before, after] : llvm::zip_equal(
-             body.getTerminator()->getOperands(),
-             function.getFunctionType().getResults(), type.getResults()))
-      if (before != after && cast<ShapedType>(before).getElementType().isF32())
-        requireF32(body.getTerminator(), value);
+  // What runs a model relies on the type of @step (M1).
+  if (function.getSymName() == "step")
+    for (Value result : body.getTerminator()->getOperands())
+      if (auto tensor = dyn_cast<ShapedType>(result.getType());
+          tensor && isa<FloatType>(tensor.getElementType()))
+        requireF32(body.getTerminator(), result);
   function.setType(type);
 }
 

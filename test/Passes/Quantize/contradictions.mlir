@@ -22,7 +22,7 @@
 
 // RUN: not varve-opt %t/model.mlir --varve-apply-precision=policy=%t/needs-f32.json 2>&1 | FileCheck %s --check-prefix=F32 --implicit-check-not=error:
 // F32: error: {{.*}}'varve.linear' op rule 1 of '{{.*}}needs-f32.json': expected an f32 result, which 'varve.route_topk' (route) needs, but got 'bf16'; add a later rule {"names": "router", "result": "f32"}
-// F32: error: {{.*}}'varve.linear' op rule 1 of '{{.*}}needs-f32.json': expected an f32 result, which 'func.return' () needs, but got 'bf16'; add a later rule {"names": "router", "result": "f32"}
+// F32: error: {{.*}}'varve.linear' op rule 1 of '{{.*}}needs-f32.json': expected an f32 result, which 'func.return' needs, but got 'bf16'; add a later rule {"names": "router", "result": "f32"}
 
 //--- plain.json
 {"name": "p", "rules": [{"names": "router", "quantize": {"type": "f8E4M3FN", "block": 32}}]}
@@ -39,7 +39,7 @@
 //--- needs-f32.json
 {"name": "p", "rules": [{"ops": "linear", "result": "bf16"}]}
 //--- model.mlir
-func.func @linears(%a: tensor<?x64xf32>, %b: tensor<?x63xf32>, %o: tensor<?x2x64xf32>) -> tensor<?x4xf32> {
+func.func @step(%a: tensor<?x64xf32>, %b: tensor<?x63xf32>, %o: tensor<?x2x64xf32>) -> tensor<?x4xf32> {
   %g = varve.weight "norm.weight" : tensor<64xbf16>
   %x = varve.rms_norm %a weight %g eps 1.0e-06 : (tensor<?x64xf32>, tensor<64xbf16>) -> tensor<?x64xf32> loc("norm")
   %h = varve.rms_norm %o eps 1.0e-06 : (tensor<?x2x64xf32>) -> tensor<?x2x64xf32> loc("q_head_norm")

@@ -36,7 +36,8 @@ func.func @caller(%ids: tensor<?xi32>, %p: tensor<?xi32>) {
 }
 
 // CHECK-LABEL: func.func @fixed_results_stay
-func.func @fixed_results_stay(%x: tensor<?x2x8xf32>) {
+// CHECK-SAME: -> tensor<?x8xbf16>
+func.func @fixed_results_stay(%x: tensor<?x2x8xf32>) -> tensor<?x8xf32> {
   %fn = varve.weight "hc_fn" : tensor<8x16xf32>
   %base = varve.weight "hc_base" : tensor<8xf32>
   %scale = varve.weight "hc_scale" : tensor<3xf32>
@@ -49,7 +50,7 @@ func.func @fixed_results_stay(%x: tensor<?x2x8xf32>) {
   %comb = varve.sinkhorn %logits iterations 2 eps 1.0e-06 : tensor<?x2x2xf32>
   // CHECK: varve.stream_collapse %{{.+}}, %[[PRE]] : (tensor<?x2x8xf32>, tensor<?x2xf32>) -> tensor<?x8xbf16>
   %h = varve.stream_collapse %x, %pre : (tensor<?x2x8xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>
-  return
+  return %h : tensor<?x8xf32>
 }
 
 // CHECK-LABEL: func.func @later_rules_win
