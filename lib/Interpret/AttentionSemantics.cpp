@@ -5,6 +5,7 @@
 #include "lib/Interpret/Reference/Compress.h"
 #include "lib/Interpret/Reference/Quantize.h"
 #include "lib/Interpret/Reference/Select.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
 
 using namespace mlir;
@@ -226,17 +227,21 @@ public:
 
 private:
   /// Places before the first token are empty. They matter to the borders of
-  /// blocks only, so whole blocks of them are left out: a window may be far
+  /// blocks only, so blocks of nothing else are left out: a window may be far
   /// larger than a sequence.
   void addWindow(KeyList &list, int64_t position, int32_t slot) {
     int64_t begin = std::max<int64_t>(0, position - window + 1);
     for (int64_t p = begin; p <= position; ++p)
       add(list, *op.getWindow(), op.getWindowValues(), slot, p);
-    int64_t places = window - (position - begin + 1);
-    if (op.getBlock())
-      for (int64_t i = 0; i < places % static_cast<int64_t>(*op.getBlock());
-           ++i)
-        add(list, *op.getWindow(), op.getWindowValues(), slot, -1);
+    if (!op.getBlock())
+      return;
+    int64_t block = *op.getBlock(), present = position - begin + 1;
+    int64_t empty = window - present;
+    int64_t untilBorder = llvm::alignTo(present, block) - present;
+    if (empty > untilBorder)
+      empty = untilBorder + (empty - untilBorder) % block;
+    list.keys.resize(list.keys.size() + empty);
+    list.values.resize(list.values.size() + empty);
   }
 
   void add(KeyList &list, StringRef keys, std::optional<StringRef> values,
