@@ -221,11 +221,11 @@ TEST(AttentionOp, CountsEmptyPlacesOfAWindowInBlocks) {
       varve.pool @window window size {0} : <1 x f32>
       varve.pool @entries entries ratio 1 page 64 : <1 x f32>
       func.func @f(%q: tensor<?x1x1xf32>, %k: tensor<?x1xf32>,
-                   %positions: tensor<?xi32>, %slots: tensor<?xi32>)
+                   %e: tensor<?x1xf32>, %positions: tensor<?xi32>, %slots: tensor<?xi32>)
           -> tensor<?x1x1xf32> {{
         varve.append %k to @window at(%positions, %slots)
             : tensor<?x1xf32>, tensor<?xi32>, tensor<?xi32>
-        varve.append %k to @entries at(%positions, %slots)
+        varve.append %e to @entries at(%positions, %slots)
             : tensor<?x1xf32>, tensor<?xi32>, tensor<?xi32>
         %o = varve.sparse_attention %q window @window entries @entries scale 1.0
             at(%positions, %slots) block 4 probabilities bf16
@@ -236,12 +236,14 @@ TEST(AttentionOp, CountsEmptyPlacesOfAWindowInBlocks) {
                                   window)
                         .str());
     constexpr int64_t T = 11;
-    std::vector<float> keys = randomFloats(T, 12);
+    std::vector<float> keys = randomFloats(T, 12),
+                       entries = randomFloats(T, 13);
     std::vector<int32_t> positions(T);
     std::iota(positions.begin(), positions.end(), 0);
     auto o = program.call(
         "f", {program.floats({T, 1, 1}, std::vector<float>(T, 2.0f)),
-              program.floats({T, 1}, keys), program.numbers(positions),
+              program.floats({T, 1}, keys), program.floats({T, 1}, entries),
+              program.numbers(positions),
               program.numbers(std::vector<int32_t>(T, 0))});
     ASSERT_EQ(o.size(), 1u);
     for (int64_t t = 0; t < T; ++t) {
@@ -254,8 +256,8 @@ TEST(AttentionOp, CountsEmptyPlacesOfAWindowInBlocks) {
       logits.resize(window);
       values.resize(window);
       for (int64_t s : range(0, t + 1)) {
-        logits.push_back(2.0 * keys[s]);
-        values.push_back(keys[s]);
+        logits.push_back(2.0 * entries[s]);
+        values.push_back(entries[s]);
       }
       EXPECT_NEAR(o[0].floats()[t], attendInBlocks(logits, values, 4), 2e-7)
           << "window " << window << ", token " << t;
