@@ -71,3 +71,8 @@ for name in config.varve_tools:
 for name, feature in (("address", "asan"), ("undefined", "ubsan")):
     if name in config.varve_sanitizers:
         config.available_features.add(feature)
+
+# LLVM's allocators poison memory in headers, which are compiled into Varve, and
+# lift the poison in the packaged libraries, which are not instrumented.
+if "address" in config.varve_sanitizers:
+    config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"

@@ -1,8 +1,8 @@
 //===- HfLayers.cpp - The layer list of a config.json ---------------------===//
 
 #include "lib/Model/HfReader.h"
-#include "varve/Support/NearestName.h"
 #include "lib/Model/Validate.h"
+#include "varve/Support/NearestName.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 

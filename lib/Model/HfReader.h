@@ -8,8 +8,8 @@
 #ifndef VARVE_MODEL_HFREADER_H
 #define VARVE_MODEL_HFREADER_H
 
-#include "lib/Support/JsonFields.h"
 #include "lib/Model/ModelConfig.h"
+#include "lib/Support/JsonFields.h"
 
 namespace varve {
 

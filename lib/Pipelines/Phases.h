@@ -46,8 +46,9 @@ llvm::Expected<const Phase *> findPhase(llvm::StringRef name);
 
 /// Runs the phases behind `from` up to and including `to` on `module`, the
 /// artefact of `from`, which is checked first; with `from` null the module is
-/// fresh from the import. `afterPhase` sees the module at the end of each phase. Failures have
-/// been reported as diagnostics; the message says which phase failed.
+/// fresh from the import. `afterPhase` sees the module at the end of each
+/// phase. Failures have been reported as diagnostics; the message says which
+/// phase failed.
 llvm::Error
 runPhases(mlir::ModuleOp module, const Phase *from, const Phase &to,
           const PhaseOptions &options,

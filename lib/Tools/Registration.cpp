@@ -15,8 +15,7 @@
 void varve::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<mlir::varve::VarveDialect,
-                  mlir::varve::tile::TileDialect>();
+  registry.insert<mlir::varve::VarveDialect, mlir::varve::tile::TileDialect>();
   registerInterpretModels(registry);
 }
 

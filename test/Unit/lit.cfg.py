@@ -17,3 +17,8 @@ if lit.util.killProcessAndChildrenIsSupported()[0]:
 for name in ("CUDA_VISIBLE_DEVICES", "HOME"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
+
+# LLVM's allocators poison memory in headers, which are compiled into Varve, and
+# lift the poison in the packaged libraries, which are not instrumented.
+if "address" in config.varve_sanitizers:
+    config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"
