@@ -10,6 +10,7 @@
 #include "mlir/InitAllPasses.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Target/Passes.h"
+#include "passes/Tile/Passes.h"
 #include "passes/Verify/Passes.h"
 
 void varve::registerDialects(mlir::DialectRegistry &registry) {
@@ -23,6 +24,7 @@ void varve::registerPasses() {
   mlir::registerAllPasses();
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerTargetPasses();
+  mlir::varve::registerTilePasses();
   mlir::varve::registerVerifyPasses();
   registerPhasePipelines();
 }

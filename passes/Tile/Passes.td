@@ -1,0 +1,43 @@
+//===- Passes.td - Passes on tile programs -----------------*- tablegen -*-===//
+#ifndef VARVE_PASSES_TILE_PASSES
+#define VARVE_PASSES_TILE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def CheckPipelinesPass
+    : Pass<"tile-check-pipelines", "::mlir::varve::tile::FuncOp"> {
+  let summary = "Refuse pipelines that would hang, race, or read an empty stage";
+  let description = [{
+    Executes the text of every `tile.pipeline` symbolically. The state is, per
+    ring, what each stage is doing (empty, being filled, filled and for which
+    reader still waiting, held or done) and who holds which slot. Only the
+    position relative to the next acquire counts, so one walk over a loop body
+    that ends in the state in which it began stands for every trip count. The
+    rules:
+
+    P1: a ring is acquired by one role and received by at least one.
+    P2: an `acquire` finds its stage empty, a `receive` finds its stage filled.
+        Otherwise the op would wait forever: by the text all that could end the
+        wait comes later.
+    P3: slots are committed or released once, by the role that got them, on
+        their own ring, and buffers are used only in between; received buffers
+        are not written.
+    P4: a loop leaves every ring as it found it, up to rotation; the branches of
+        a condition leave every ring in the same state.
+    P5: at the end of the pipeline all stages are empty.
+    P6: tiles, slots, tokens and buffers are used by the role that made them;
+        tiles from outside the pipeline are constants or computed from scalars.
+    P7: a buffer that is no ring's, or a view, is not written by one role and
+        used by another.
+
+    Since roles meet only at rings, a text that passes cannot hang in any
+    interleaving (dialects/Tile/Rationale.md). With `in_flight = n` in the
+    function's strategy, the release of a stage that a `tile.dot` reads takes
+    effect n releases later, or at the end of the loop; P2 takes that into
+    account.
+
+    It changes nothing.
+  }];
+}
+
+#endif // VARVE_PASSES_TILE_PASSES
