@@ -37,7 +37,7 @@ def Tile_Dialect : Dialect {
 
     **Packed elements.** `f4E2M1FN` elements of a view are two to a byte, the
     one with the even index in the low half. Rows of such a view start at whole
-    bytes.
+    bytes. Blocks that run at once must not store to the same byte.
 
     Equal scores select the lower index, everywhere. No result depends on
     scheduling: reductions combine in an order that only the op, its layout and

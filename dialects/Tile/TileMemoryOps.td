@@ -25,8 +25,8 @@ def Tile_LoadOp : Tile_WindowOp<"load", [
   let description = [{
     `result[i] = view[offsets + i]` where dimension j of the tile runs along
     dimension `dims[j]` of the view (by default the view's last ones). Where
-    that is outside the view, or `mask` is 0, the element is `fill`, or zero.
-    Offsets may be negative.
+    that is outside the view, or `mask` is 0, the element is `fill`, or zero bits
+    without one. Offsets may be negative.
 
     C1: there is one offset per dimension of the view.
     C2: view and result have the same element type.
@@ -154,7 +154,7 @@ def Tile_GatherOp : Tile_Op<"gather", [
 
     A row is *absent* when its number, sequence or page is negative or outside
     its view or table. Elements of absent rows and columns outside the view are
-    `fill`, or zero.
+    `fill`, or zero bits.
 
     C1: view and result have the same element type and rank 1 or 2.
     C2: the result has one row per row number.

@@ -8,6 +8,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Engine/X86/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -25,6 +26,7 @@ void varve::registerPasses() {
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerTargetPasses();
   mlir::varve::registerTilePasses();
+  mlir::varve::registerX86Passes();
   mlir::varve::registerVerifyPasses();
   registerPhasePipelines();
 }

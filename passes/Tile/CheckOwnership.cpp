@@ -187,8 +187,11 @@ private:
                     root.getParentRegion()->getParentOfType<OnOp>()))
         continue; // A ring's, or a role's own.
       bool writes = isa<MemoryEffects::Write>(instance.getEffect());
+      // Roles may write their own parts of a view.
+      bool mayBothWrite = isa<ViewType>(root.getType());
       for (const Access &other : accesses[root])
-        if (other.role != role && (writes || other.writes))
+        if (other.role != role && (writes || other.writes) &&
+            !(mayBothWrite && writes && other.writes))
           return reportConflict(op, role, root, other);
       accesses[root].push_back({role, writes, op});
     }

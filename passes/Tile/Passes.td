@@ -27,8 +27,9 @@ def CheckPipelinesPass
     P5: at the end of the pipeline all stages are empty.
     P6: tiles, slots, tokens and buffers are used by the role that made them;
         tiles from outside the pipeline are constants or computed from scalars.
-    P7: a buffer that is no ring's, or a view, is not written by one role and
-        used by another.
+    P7: a buffer that is no ring's is not written by one role and used by
+        another, a view not written by one and read by another. (Two roles may
+        write a view: that the elements differ is not checked.)
 
     Since roles meet only at rings, a text that passes cannot hang in any
     interleaving (dialects/Tile/Rationale.md). With `in_flight = n` in the
