@@ -27,6 +27,17 @@ function(varve_add_library name)
   endif()
 endfunction()
 
+# varve_add_plain_library(NAME SOURCES... [LINK libs...])
+#
+# A static library without LLVM: what the runtime consists of, and what the
+# compiler shares with it. Exceptions are on.
+function(varve_add_plain_library name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  varve_target_settings(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+endfunction()
+
 # varve_add_tool(NAME SOURCES... LINK libs...)
 function(varve_add_tool name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})

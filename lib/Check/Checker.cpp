@@ -17,143 +17,38 @@ using ::varve::CheckLimits;
 using ::varve::CheckRow;
 using ::varve::HostTensor;
 
-namespace varve {
-
-CheckLimits plainLimits(double rms, double max) {
-  CheckLimits limits;
-  for (Limits *bounds : {&limits.prefill, &limits.decode, &limits.layer,
-                         &limits.stored, &limits.codes, &limits.logits}) {
-    bounds->relativeRms = rms;
-    bounds->maxDifference = max;
-  }
-  return limits;
-}
-
-CheckLimits bf16Limits() {
-  CheckLimits limits;
-  for (Limits *bounds : {&limits.prefill, &limits.decode}) {
-    bounds->median = 0.10;
-    bounds->equalArgmax = 0.70;
-  }
-  // One layer rounds some twenty times, by 2^-9 relative each time.
-  for (Limits *bounds :
-       {&limits.layer, &limits.stored, &limits.codes, &limits.logits}) {
-    bounds->median = 0.02;
-    bounds->p90 = 0.04;
-  }
-  return limits;
-}
-
-CheckLimits nativeLimits() {
-  CheckLimits limits;
-  for (Limits *bounds : {&limits.prefill, &limits.decode}) {
-    bounds->median = 0.10;
-    bounds->p90 = 0.25;
-    bounds->equalArgmax = 0.70;
-  }
-  limits.layer.median = limits.stored.median = 0.002;
-  limits.layer.p99 = limits.stored.p99 = 0.03;
-  limits.codes.equalElements = 0.998;
-  limits.logits.maxDifference = 1e-4;
-  limits.sameRouting = 0.97;
-  limits.sharedEntries = 0.98;
-  return limits;
-}
-
-} // namespace varve
-
 //===----------------------------------------------------------------------===//
 // End to end
 //===----------------------------------------------------------------------===//
 
 namespace {
 
-/// One run of a sequence of the reference.
-struct Job {
-  int64_t batch;
-  int64_t startStep;
-  int32_t slot;
-  int64_t done = 0;
-  std::vector<float> logits; ///< [done, vocabulary]
-};
+/// The interpreter's session as the comparison drives it.
+class SessionRunner final : public SequenceRunner {
+public:
+  explicit SessionRunner(Session &session) : session(session) {}
+  Error takeError() { return std::move(error); }
 
-/// Tokens that a job contributes to the next step: a chunk of its prompt, then
-/// one token a step.
-int64_t nextTokens(const Job &job, const ReferenceData &reference,
-                   int64_t chunk) {
-  int64_t prompt = reference.getPrompt();
-  if (job.done < prompt)
-    return chunk ? std::min(chunk, prompt - job.done) : prompt - job.done;
-  return job.done < prompt + reference.getDecode() ? 1 : 0;
-}
-
-/// Runs the jobs to their ends, all that have started together in every step.
-Error runJobs(Session &session, const ReferenceData &reference, int64_t chunk,
-              std::vector<Job> &jobs) {
-  for (int64_t step = 0;; ++step) {
+  int32_t add() override { return session.addSequence(); }
+  void drop(int32_t slot) override { session.dropSequence(slot); }
+  bool step(std::span<const FedToken> fed,
+            std::vector<float> &logits) override {
     std::vector<StepToken> tokens;
-    std::vector<std::pair<Job *, int64_t>> shares;
-    bool waiting = false;
-    for (Job &job : jobs) {
-      waiting |= job.startStep > step;
-      int64_t count =
-          job.startStep > step ? 0 : nextTokens(job, reference, chunk);
-      for (int64_t id : reference.getIds(job.batch).slice(job.done, count))
-        tokens.push_back({job.slot, id, true});
-      if (count)
-        shares.emplace_back(&job, count);
+    for (const FedToken &token : fed)
+      tokens.push_back({token.slot, token.id, true});
+    Expected<HostTensor> result = session.step(tokens);
+    if (!result) {
+      error = llvm::joinErrors(std::move(error), result.takeError());
+      return false;
     }
-    if (tokens.empty() && !waiting)
-      return Error::success();
-    if (tokens.empty())
-      continue;
-    Expected<HostTensor> logits = session.step(tokens);
-    if (!logits)
-      return logits.takeError();
-    ArrayRef<float> rest = logits->floats();
-    for (auto [job, count] : shares) {
-      ArrayRef<float> own = rest.take_front(count * session.getVocabSize());
-      rest = rest.drop_front(own.size());
-      job->logits.insert(job->logits.end(), own.begin(), own.end());
-      job->done += count;
-    }
+    logits.assign(result->floats().begin(), result->floats().end());
+    return true;
   }
-}
 
-std::vector<Job> makeJobs(Session &session, const ReferenceData &reference,
-                          const Schedule &schedule) {
-  std::vector<Job> jobs;
-  // A copy that starts when the first is in the middle of its prompt still
-  // prefills while the first decodes.
-  int64_t chunk = schedule.chunk ? schedule.chunk : reference.getPrompt();
-  int64_t middle = (reference.getPrompt() + chunk - 1) / chunk / 2 + 1;
-  for (int64_t copy = 0; copy < (schedule.mixed ? 2 : 1); ++copy)
-    for (int64_t b = 0; b < reference.getBatch(); ++b)
-      jobs.push_back({b,
-                      copy * middle + (schedule.mixed ? b : 0),
-                      session.addSequence(),
-                      0,
-                      {}});
-  return jobs;
-}
-
-/// The row of the worst single decode step.
-CheckRow worstStep(const std::string &what, ArrayRef<float> actual,
-                   ArrayRef<float> expected, int64_t steps, int64_t vocab,
-                   const Limits &bounds) {
-  std::optional<CheckRow> worst;
-  int64_t worstIndex = 0;
-  for (int64_t i = 0; i < steps; ++i) {
-    Statistics statistics = compare(actual.slice(i * vocab, vocab),
-                                    expected.slice(i * vocab, vocab), vocab);
-    if (worst && worst->statistics.relativeRms >= statistics.relativeRms)
-      continue;
-    worst = makeRow("", statistics, bounds);
-    worstIndex = i;
-  }
-  worst->what = what + ", step " + std::to_string(worstIndex) + " (the worst)";
-  return *worst;
-}
+private:
+  Session &session;
+  Error error = Error::success();
+};
 
 } // namespace
 
@@ -174,36 +69,14 @@ Checker::checkEndToEnd(const Schedule &schedule) {
   if (!decode)
     return decode.takeError();
 
-  std::vector<Job> jobs = makeJobs(*session, reference, schedule);
-  if (Error error = runJobs(*session, reference, schedule.chunk, jobs))
-    return std::move(error);
-  Rows rows;
-  for (const Job &job : jobs) {
-    std::string name = "sequence " + std::to_string(job.batch);
-    if (job.startStep)
-      name += " (from step " + std::to_string(job.startStep) + ")";
-    ArrayRef<float> logits = job.logits;
-    ArrayRef<float> expected =
-        ArrayRef<float>(prefill->elements).slice(job.batch * P * V, P * V);
-    rows.push_back(makeRow(name + ": prefill",
-                           compare(logits.take_front(P * V), expected, V),
-                           limits.prefill));
-    session->dropSequence(job.slot);
-    if (!N)
-      continue;
-    expected =
-        ArrayRef<float>(decode->elements).slice(job.batch * N * V, N * V);
-    logits = logits.drop_front(P * V);
-    rows.push_back(makeRow(name + ": decode", compare(logits, expected, V),
-                           limits.decode));
-    // Single steps are held against bounds that mean something for one row.
-    Limits single;
-    single.relativeRms = limits.decode.relativeRms;
-    single.maxDifference = limits.decode.maxDifference;
-    rows.push_back(
-        worstStep(name + ": decode", logits, expected, N, V, single));
-  }
-  return rows;
+  SessionRunner runner(*session);
+  EndToEndReference data{B, P, N, V, {}, prefill->elements, decode->elements};
+  for (int64_t b = 0; b < B; ++b)
+    data.ids.push_back(reference.getIds(b));
+  std::optional<Rows> rows = runEndToEnd(runner, data, schedule, limits);
+  if (!rows)
+    return runner.takeError();
+  return std::move(*rows);
 }
 
 //===----------------------------------------------------------------------===//

@@ -9,41 +9,11 @@
 #define VARVE_CHECK_CHECKER_H
 
 #include "lib/Check/Comparison.h"
+#include "lib/Check/EndToEnd.h"
 #include "lib/Check/ReferenceData.h"
 #include "lib/Interpret/Session.h"
 
 namespace varve {
-
-/// What the checks are held against. Positions and shares as in Statistics.
-struct CheckLimits {
-  Limits prefill, decode;
-  Limits layer;                ///< one layer from its stored input
-  Limits stored;               ///< one mechanism from its stored input
-  Limits codes;                ///< quantised pool rows from the attention input
-  Limits logits;               ///< the head from the last stored streams
-  double routerWeights = 1e-5; ///< relative
-  double sameRouting = 1.0;    ///< share of tokens
-  double sharedEntries = 1.0;  ///< share of selected entries
-};
-
-/// FP32 arithmetic: bounds on relative RMS and largest difference.
-CheckLimits plainLimits(double rms, double max);
-/// BF16 activations against an f32 reference. Rounding moves choices of the
-/// router and the indexer, and with them single positions by any amount: most
-/// positions are held against a bound, not all.
-CheckLimits bf16Limits();
-/// Native precision with FP32 accumulation (test/data/README.md says why
-/// these).
-CheckLimits nativeLimits();
-
-/// How the sequences of the reference are fed.
-struct Schedule {
-  /// Prompt tokens of a sequence in one step; 0: all.
-  int64_t chunk = 0;
-  /// Start a second copy of every sequence later, so that prompt chunks and
-  /// decode steps of different sequences share steps.
-  bool mixed = false;
-};
 
 class Checker {
 public:

@@ -2,13 +2,19 @@
 
 #include "lib/Check/Comparison.h"
 #include "varve/Support/Assert.h"
-#include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 using namespace varve;
-using llvm::ArrayRef;
+
+template <typename... Values>
+static std::string format(const char *pattern, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof(text), pattern, values...);
+  return text;
+}
 
 static double relative(double squaredError, double squaredReference) {
   if (squaredError == 0.0)
@@ -26,8 +32,8 @@ static double quantile(const std::vector<double> &sorted, double share) {
   return sorted[std::clamp<size_t>(index, 1, sorted.size()) - 1];
 }
 
-Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
-                          int64_t width) {
+Statistics varve::compare(std::span<const float> actual,
+                          std::span<const float> expected, int64_t width) {
   VARVE_ASSERT(actual.size() == expected.size() && width > 0 &&
                    actual.size() % width == 0,
                "tensors of one shape are compared");
@@ -37,8 +43,8 @@ Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
   int64_t equal = 0, sameArgmax = 0;
   std::vector<double> errors;
   for (int64_t position = 0; position < result.positions; ++position) {
-    ArrayRef<float> a = actual.slice(position * width, width);
-    ArrayRef<float> e = expected.slice(position * width, width);
+    std::span<const float> a = actual.subspan(position * width, width);
+    std::span<const float> e = expected.subspan(position * width, width);
     double error = 0, reference = 0;
     bool hasNan = false;
     for (int64_t i = 0; i < width; ++i) {
@@ -84,17 +90,16 @@ Statistics varve::compare(ArrayRef<float> actual, ArrayRef<float> expected,
 CheckRow varve::makeRow(std::string what, const Statistics &statistics,
                         const Limits &limits, std::optional<int64_t> layer) {
   CheckRow row{std::move(what), statistics, {}, layer};
-  auto atMost = [&](llvm::StringRef name, double value,
+  auto atMost = [&](const char *name, double value,
                     std::optional<double> bound) {
     if (bound && !(value <= *bound))
-      row.violations.push_back(
-          llvm::formatv("{0} {1:e2} > {2:e2}", name, value, *bound).str());
+      row.violations.push_back(format("%s %.2e > %.2e", name, value, *bound));
   };
-  auto atLeast = [&](llvm::StringRef name, double value,
+  auto atLeast = [&](const char *name, double value,
                      std::optional<double> bound) {
     if (bound && !(value >= *bound))
       row.violations.push_back(
-          llvm::formatv("{0} {1:P} < {2:P}", name, value, *bound).str());
+          format("%s %.2f%% < %.2f%%", name, 100 * value, 100 * *bound));
   };
   if (!statistics.finite)
     row.violations.push_back("not finite where the reference is");
@@ -109,27 +114,111 @@ CheckRow varve::makeRow(std::string what, const Statistics &statistics,
   return row;
 }
 
-llvm::json::Value varve::toJson(const CheckRow &row) {
-  const Statistics &s = row.statistics;
-  auto number = [](double value) -> llvm::json::Value {
-    return std::isfinite(value) ? llvm::json::Value(value) : nullptr;
+//===----------------------------------------------------------------------===//
+// Limits
+//===----------------------------------------------------------------------===//
+
+CheckLimits varve::plainLimits(double rms, double max) {
+  CheckLimits limits;
+  for (Limits *bounds : {&limits.prefill, &limits.decode, &limits.layer,
+                         &limits.stored, &limits.codes, &limits.logits}) {
+    bounds->relativeRms = rms;
+    bounds->maxDifference = max;
+  }
+  return limits;
+}
+
+CheckLimits varve::bf16Limits() {
+  CheckLimits limits;
+  for (Limits *bounds : {&limits.prefill, &limits.decode}) {
+    bounds->median = 0.10;
+    bounds->equalArgmax = 0.70;
+  }
+  // One layer rounds some twenty times, by 2^-9 relative each time.
+  for (Limits *bounds :
+       {&limits.layer, &limits.stored, &limits.codes, &limits.logits}) {
+    bounds->median = 0.02;
+    bounds->p90 = 0.04;
+  }
+  return limits;
+}
+
+CheckLimits varve::nativeLimits() {
+  CheckLimits limits;
+  for (Limits *bounds : {&limits.prefill, &limits.decode}) {
+    bounds->median = 0.10;
+    bounds->p90 = 0.25;
+    bounds->equalArgmax = 0.70;
+  }
+  limits.layer.median = limits.stored.median = 0.002;
+  limits.layer.p99 = limits.stored.p99 = 0.03;
+  limits.codes.equalElements = 0.998;
+  limits.logits.maxDifference = 1e-4;
+  limits.sameRouting = 0.97;
+  limits.sharedEntries = 0.98;
+  return limits;
+}
+
+CheckLimits varve::chooseLimits(std::string_view precision, double rms,
+                                double max) {
+  constexpr double unbounded = std::numeric_limits<double>::infinity();
+  if (rms >= 0.0 || max >= 0.0)
+    return plainLimits(rms >= 0.0 ? rms : unbounded,
+                       max >= 0.0 ? max : unbounded);
+  if (precision == "f32")
+    return plainLimits(1e-4, 2e-3);
+  if (precision == "bf16")
+    return bf16Limits();
+  return nativeLimits();
+}
+
+//===----------------------------------------------------------------------===//
+// Reports
+//===----------------------------------------------------------------------===//
+
+std::string varve::tableOf(std::span<const CheckRow> rows) {
+  size_t width = 10;
+  for (const CheckRow &row : rows)
+    width = std::max(width, row.what.size());
+  auto justified = [&](std::string text) {
+    text.resize(std::max(width, text.size()), ' ');
+    return text;
   };
-  llvm::json::Object object{
-      {"what", row.what},
-      {"passed", row.passed()},
-      {"positions", s.positions},
-      {"relative_rms", number(s.relativeRms)},
-      {"max", number(s.maxDifference)},
-      {"median", number(s.median)},
-      {"p90", number(s.p90)},
-      {"p99", number(s.p99)},
-      {"worst", number(s.worst)},
-      {"equal_elements", s.equalElements},
-      {"equal_argmax", s.equalArgmax},
-      {"finite", s.finite},
-      {"violations", llvm::json::Array(row.violations)},
-  };
-  if (row.layer)
-    object["layer"] = *row.layer;
-  return object;
+  std::string table =
+      justified("compared") +
+      "  rel. RMS       max    median      90 %      99 %     worst  "
+      "equal  argmax\n";
+  for (const CheckRow &row : rows) {
+    const Statistics &s = row.statistics;
+    table += justified(row.what) +
+             format(" %9.2e %9.2e %9.2e %9.2e %9.2e %9.2e %5.1f%% %6.1f%%",
+                    s.relativeRms, s.maxDifference, s.median, s.p90, s.p99,
+                    s.worst, 100 * s.equalElements, 100 * s.equalArgmax);
+    for (size_t i = 0; i < row.violations.size(); ++i)
+      table += (i ? "; " : "  FAILED: ") + row.violations[i];
+    table += '\n';
+  }
+  return table;
+}
+
+std::string varve::summaryOf(std::span<const CheckRow> rows, bool layersAlone) {
+  size_t failed = 0;
+  std::optional<int64_t> firstLayer;
+  for (const CheckRow &row : rows) {
+    failed += !row.passed();
+    if (!row.passed() && row.layer && (!firstLayer || *row.layer < *firstLayer))
+      firstLayer = row.layer;
+  }
+  if (!failed)
+    return std::to_string(rows.size()) +
+           " comparisons, all within their limits";
+  std::string text = std::to_string(failed) + " of " +
+                     std::to_string(rows.size()) +
+                     " comparisons beyond their limits";
+  if (firstLayer)
+    text += "; the first layer that departs is layers." +
+            std::to_string(*firstLayer);
+  else if (!layersAlone)
+    text += "; --layers shows where it begins";
+  return text;
 }

@@ -1,14 +1,16 @@
 //===- Comparison.h - How far two tensors are apart ------------*- C++ -*-===//
+//
+// Standard library only: the compiler's `check` and the runtime's share it.
+//
+//===----------------------------------------------------------------------===//
 #ifndef VARVE_CHECK_COMPARISON_H
 #define VARVE_CHECK_COMPARISON_H
 
-#include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringRef.h"
-#include "llvm/Support/JSON.h"
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace varve {
@@ -30,8 +32,8 @@ struct Statistics {
 /// Compares `actual` with `expected`, both [positions, width] row-major. Equal
 /// infinities are equal; any other pair with a non-finite number makes
 /// `finite` false.
-Statistics compare(llvm::ArrayRef<float> actual, llvm::ArrayRef<float> expected,
-                   int64_t width);
+Statistics compare(std::span<const float> actual,
+                   std::span<const float> expected, int64_t width);
 
 /// Bounds on statistics; what is absent is not bounded.
 struct Limits {
@@ -56,8 +58,39 @@ CheckRow makeRow(std::string what, const Statistics &statistics,
                  const Limits &limits,
                  std::optional<int64_t> layer = std::nullopt);
 
-/// Infinite numbers become null, since JSON has none.
-llvm::json::Value toJson(const CheckRow &row);
+/// What the checks are held against. Positions and shares as in Statistics.
+struct CheckLimits {
+  Limits prefill, decode;
+  Limits layer;                ///< one layer from its stored input
+  Limits stored;               ///< one mechanism from its stored input
+  Limits codes;                ///< quantised pool rows from the attention input
+  Limits logits;               ///< the head from the last stored streams
+  double routerWeights = 1e-5; ///< relative
+  double sameRouting = 1.0;    ///< share of tokens
+  double sharedEntries = 1.0;  ///< share of selected entries
+};
+
+/// FP32 arithmetic: bounds on relative RMS and largest difference.
+CheckLimits plainLimits(double rms, double max);
+/// BF16 activations against an f32 reference. Rounding moves choices of the
+/// router and the indexer, and with them single positions by any amount: most
+/// positions are held against a bound, not all.
+CheckLimits bf16Limits();
+/// Native precision with FP32 accumulation (test/data/README.md says why
+/// these).
+CheckLimits nativeLimits();
+
+/// The limits of a precision; `rms` and `max`, where not negative, replace all
+/// of them.
+CheckLimits chooseLimits(std::string_view precision, double rms = -1.0,
+                         double max = -1.0);
+
+/// The table that `check` prints, violations behind the rows that have some.
+std::string tableOf(std::span<const CheckRow> rows);
+
+/// The sentence under the table: how many comparisons passed, or the first
+/// layer that departs. `layersAlone`: each layer was checked alone.
+std::string summaryOf(std::span<const CheckRow> rows, bool layersAlone);
 
 } // namespace varve
 

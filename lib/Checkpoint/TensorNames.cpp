@@ -1,9 +1,11 @@
 //===- TensorNames.cpp - Official tensor names and their variants ---------===//
 
 #include "lib/Checkpoint/TensorNames.h"
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringMap.h"
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <map>
+#include <vector>
 
 namespace varve {
 
@@ -19,12 +21,12 @@ enum class Leaves {
 /// A module of a block or of the model under its names. `saved` is given only
 /// where transformers writes something else than the official name.
 struct NameRow {
-  llvm::StringLiteral official;
-  llvm::StringLiteral module;
+  std::string_view official;
+  std::string_view module;
   Leaves leaves = Leaves::Linear;
-  llvm::StringLiteral saved = "";
+  std::string_view saved = "";
   /// A module name of earlier transformers.
-  llvm::StringLiteral older = "";
+  std::string_view older = "";
 };
 
 /// Below the model. Only `lm_head` stands outside "model." in module names.
@@ -103,8 +105,8 @@ constexpr NameRow draftRows[] = {
 /// Experts that transformers keeps in one parameter a layer. Parameters have
 /// no ".weight", and their scales another suffix.
 struct FusedRow {
-  llvm::StringLiteral official;
-  llvm::StringLiteral module;
+  std::string_view official;
+  std::string_view module;
   TensorLayout layout;
 };
 constexpr FusedRow fusedRows[] = {
@@ -119,13 +121,34 @@ constexpr FusedRow fusedRows[] = {
 
 /// The scale's last component in module names; a multiplier in spite of its
 /// name. Only a final component counts: "hc_attn_scale" is no scale.
-constexpr llvm::StringLiteral moduleScale = "weight_scale_inv";
+constexpr std::string_view moduleScale = "weight_scale_inv";
 
 /// What a spelling below its block means.
 struct Meaning {
   std::string official;
   TensorLayout layout = TensorLayout::Single;
 };
+
+template <typename Value>
+using NameMap = std::map<std::string, Value, std::less<>>;
+
+std::string join(std::string_view a, std::string_view b) {
+  return std::string(a).append(b);
+}
+
+bool consumeFront(std::string_view &text, std::string_view prefix) {
+  if (!text.starts_with(prefix))
+    return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+/// The decimal digits at the start of `text`.
+std::string_view leadingDigits(std::string_view text) {
+  auto end = std::find_if(text.begin(), text.end(),
+                          [](char c) { return c < '0' || c > '9'; });
+  return text.substr(0, end - text.begin());
+}
 
 class NameTable {
 public:
@@ -138,8 +161,8 @@ public:
     for (const NameRow &row : draftRows)
       addRow(draft, row);
     for (const FusedRow &row : fusedRows) {
-      block[row.module] = {row.official.str(), row.layout};
-      modules[row.official] = row.module.str();
+      block[std::string(row.module)] = {std::string(row.official), row.layout};
+      modules[std::string(row.official)] = row.module;
     }
     // w1 and w3 share a parameter.
     modules["ffn.experts.*.w3.weight"] = modules["ffn.experts.*.w1.weight"];
@@ -147,36 +170,36 @@ public:
   }
 
   /// Spellings to meanings below the model, a layer, a draft block.
-  llvm::StringMap<Meaning> top, block, draft;
+  NameMap<Meaning> top, block, draft;
   /// Official names below a layer or the model to the other schemes'. (No
   /// name is both a layer's and the model's.)
-  llvm::StringMap<std::string> modules, saved;
+  NameMap<std::string> modules, saved;
 
 private:
-  void addRow(llvm::StringMap<Meaning> &spellings, const NameRow &row) {
+  void addRow(NameMap<Meaning> &spellings, const NameRow &row) {
     if (row.leaves == Leaves::None)
       return addTensor(spellings, row, "", {""});
     addTensor(spellings, row, ".weight", {".weight"});
     if (row.leaves == Leaves::Linear)
       addTensor(spellings, row, ".scale",
-                {".scale", ".weight_scale", ("." + moduleScale).str()});
+                {".scale", ".weight_scale", join(".", moduleScale)});
   }
 
   /// One tensor: every module name with every leaf means the official one.
-  void addTensor(llvm::StringMap<Meaning> &spellings, const NameRow &row,
-                 llvm::StringRef leaf, llvm::ArrayRef<std::string> leaves) {
-    std::string official = (row.official + leaf).str();
-    for (llvm::StringRef name :
+  void addTensor(NameMap<Meaning> &spellings, const NameRow &row,
+                 std::string_view leaf,
+                 const std::vector<std::string> &leaves) {
+    std::string official = join(row.official, leaf);
+    for (std::string_view name :
          {row.official, row.module, row.saved, row.older})
       for (const std::string &spelling : leaves)
         if (!name.empty())
-          spellings[(name + spelling).str()] = {official};
+          spellings[join(name, spelling)] = {official};
     if (row.module.empty())
       return;
-    modules.try_emplace(official, (row.module + leaves.back()).str());
-    saved.try_emplace(
-        official,
-        ((row.saved.empty() ? row.official : row.saved) + leaf).str());
+    modules.try_emplace(official, join(row.module, leaves.back()));
+    saved.try_emplace(official,
+                      join(row.saved.empty() ? row.official : row.saved, leaf));
   }
 };
 
@@ -187,31 +210,32 @@ const NameTable &getTable() {
 
 /// Splits "layers.12.rest"; false when `name` does not start with `folder`,
 /// a number and a dot.
-bool splitBlock(llvm::StringRef name, llvm::StringRef folder,
-                llvm::StringRef &prefix, llvm::StringRef &rest) {
+bool splitBlock(std::string_view name, std::string_view folder,
+                std::string_view &prefix, std::string_view &rest) {
   rest = name;
-  if (!rest.consume_front(folder))
+  if (!consumeFront(rest, folder))
     return false;
-  llvm::StringRef number = rest.take_while(llvm::isDigit);
-  rest = rest.drop_front(number.size());
+  std::string_view number = leadingDigits(rest);
+  rest.remove_prefix(number.size());
   if (number.empty() || (number.size() > 1 && number.front() == '0') ||
-      !rest.consume_front("."))
+      !consumeFront(rest, "."))
     return false;
-  prefix = name.drop_back(rest.size());
+  prefix = name.substr(0, name.size() - rest.size());
   return true;
 }
 
 /// Replaces the expert's number in `rest` by `*`; -1 when there is none.
-int64_t takeExpert(llvm::StringRef rest, std::string &pattern) {
-  pattern = rest.str();
+int64_t takeExpert(std::string_view rest, std::string &pattern) {
+  pattern = rest;
   size_t at = rest.find(".experts.");
-  if (at == llvm::StringRef::npos)
+  if (at == std::string_view::npos)
     return -1;
-  at += llvm::StringRef(".experts.").size();
-  llvm::StringRef number = rest.substr(at).take_while(llvm::isDigit);
+  at += std::string_view(".experts.").size();
+  std::string_view number = leadingDigits(rest.substr(at));
   int64_t expert;
   if (number.empty() || (number.size() > 1 && number.front() == '0') ||
-      number.getAsInteger(10, expert))
+      std::from_chars(number.data(), number.data() + number.size(), expert)
+              .ec != std::errc())
     return -1;
   pattern.replace(at, number.size(), "*");
   return expert;
@@ -219,11 +243,11 @@ int64_t takeExpert(llvm::StringRef rest, std::string &pattern) {
 
 } // namespace
 
-std::optional<TensorName> parseTensorName(llvm::StringRef name) {
+std::optional<TensorName> parseTensorName(std::string_view name) {
   const NameTable &table = getTable();
-  name.consume_front("model.");
-  llvm::StringRef prefix, rest;
-  const llvm::StringMap<Meaning> *spellings = &table.top;
+  consumeFront(name, "model.");
+  std::string_view prefix, rest;
+  const NameMap<Meaning> *spellings = &table.top;
   if (splitBlock(name, "layers.", prefix, rest))
     spellings = &table.block;
   else if (splitBlock(name, "mtp.", prefix, rest))
@@ -236,12 +260,12 @@ std::optional<TensorName> parseTensorName(llvm::StringRef name) {
   auto it = spellings->find(pattern);
   if (it == spellings->end())
     return std::nullopt;
-  result.pattern = prefix.str() + it->second.official;
+  result.pattern = join(prefix, it->second.official);
   result.layout = it->second.layout;
   return result;
 }
 
-std::optional<std::string> spellTensorName(llvm::StringRef official,
+std::optional<std::string> spellTensorName(std::string_view official,
                                            NamingScheme scheme) {
   std::optional<TensorName> parsed = parseTensorName(official);
   if (!parsed)
@@ -253,7 +277,7 @@ std::optional<std::string> spellTensorName(llvm::StringRef official,
     return std::nullopt;
   if (scheme == NamingScheme::Official)
     return canonical;
-  llvm::StringRef prefix, rest, pattern = parsed->pattern;
+  std::string_view prefix, rest, pattern = parsed->pattern;
   if (pattern.starts_with("mtp."))
     return std::nullopt;
   if (!splitBlock(pattern, "layers.", prefix, rest)) {
@@ -261,23 +285,29 @@ std::optional<std::string> spellTensorName(llvm::StringRef official,
     rest = pattern;
   }
   const NameTable &table = getTable();
-  std::string spelled = prefix.str();
-  spelled += scheme == NamingScheme::Modules ? table.modules.lookup(rest)
-                                             : table.saved.lookup(rest);
-  if (hasExpert && llvm::StringRef(spelled).contains('*'))
+  std::string spelled(prefix);
+  const NameMap<std::string> &spellings =
+      scheme == NamingScheme::Modules ? table.modules : table.saved;
+  if (auto it = spellings.find(rest); it != spellings.end())
+    spelled += it->second;
+  if (hasExpert && spelled.find('*') != std::string::npos)
     spelled = expertName(spelled, parsed->expert);
   // The head is the only tensor outside the module "model".
   return rest == "head.weight" ? spelled : "model." + spelled;
 }
 
-std::string scaleNameOf(llvm::StringRef weight) {
-  weight.consume_back(".weight");
-  return weight.str() + ".scale";
+std::string scaleNameOf(std::string_view weight) {
+  if (weight.ends_with(".weight"))
+    weight.remove_suffix(std::string_view(".weight").size());
+  return join(weight, ".scale");
 }
 
-std::string expertName(llvm::StringRef pattern, int64_t expert) {
-  auto [before, after] = pattern.split('*');
-  return (before + llvm::Twine(expert) + after).str();
+std::string expertName(std::string_view pattern, int64_t expert) {
+  size_t star = pattern.find('*');
+  if (star == std::string_view::npos)
+    return join(pattern, std::to_string(expert));
+  return join(pattern.substr(0, star), std::to_string(expert))
+      .append(pattern.substr(star + 1));
 }
 
 } // namespace varve

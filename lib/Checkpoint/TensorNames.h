@@ -9,14 +9,16 @@
 // The experts of a layer are one stacked weight in the IR, named by a pattern
 // in which `*` stands for the expert ("layers.3.ffn.experts.*.w1.weight").
 //
+// Standard library only: the runtime shares this file.
+//
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_CHECKPOINT_TENSORNAMES_H
 #define VARVE_CHECKPOINT_TENSORNAMES_H
 
-#include "llvm/ADT/StringRef.h"
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace varve {
 
@@ -54,20 +56,20 @@ enum class NamingScheme {
 
 /// Understands `name` in any scheme; mixtures are fine. No value: not a tensor
 /// of this family.
-std::optional<TensorName> parseTensorName(llvm::StringRef name);
+std::optional<TensorName> parseTensorName(std::string_view name);
 
 /// What `official`, a name with an expert number or `*`, is called in
 /// `scheme`; of fused experts, the tensor that holds it. No value: not a
 /// tensor of this family, or (draft blocks outside Official) one that the
 /// scheme leaves out.
-std::optional<std::string> spellTensorName(llvm::StringRef official,
+std::optional<std::string> spellTensorName(std::string_view official,
                                            NamingScheme scheme);
 
 /// The name of the scale of `weight` ("….wq_a.weight" to "….wq_a.scale").
-std::string scaleNameOf(llvm::StringRef weight);
+std::string scaleNameOf(std::string_view weight);
 
 /// `pattern` with `expert` for `*`.
-std::string expertName(llvm::StringRef pattern, int64_t expert);
+std::string expertName(std::string_view pattern, int64_t expert);
 
 } // namespace varve
 

@@ -39,44 +39,7 @@ llvm::StringRef stringifyWeightComponent(WeightComponent component) {
 }
 
 llvm::StringRef stringifyWeightType(WeightType type) {
-  switch (type) {
-  case WeightType::F32:
-    return "f32";
-  case WeightType::BF16:
-    return "bf16";
-  case WeightType::F16:
-    return "f16";
-  case WeightType::F8E4M3:
-    return "f8E4M3";
-  case WeightType::F8E8M0:
-    return "f8E8M0";
-  case WeightType::F4E2M1:
-    return "f4E2M1";
-  case WeightType::I64:
-    return "i64";
-  case WeightType::I32:
-    return "i32";
-  }
-  llvm_unreachable("unknown type");
-}
-
-unsigned bitsOf(WeightType type) {
-  switch (type) {
-  case WeightType::I64:
-    return 64;
-  case WeightType::F32:
-  case WeightType::I32:
-    return 32;
-  case WeightType::BF16:
-  case WeightType::F16:
-    return 16;
-  case WeightType::F8E4M3:
-  case WeightType::F8E8M0:
-    return 8;
-  case WeightType::F4E2M1:
-    return 4;
-  }
-  llvm_unreachable("unknown type");
+  return weightTypeName(type);
 }
 
 int64_t WeightSpec::getElements() const {

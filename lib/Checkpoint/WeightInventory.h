@@ -53,9 +53,6 @@ llvm::StringRef stringifyWeightComponent(WeightComponent component);
 /// "bf16", "f4E2M1", …
 llvm::StringRef stringifyWeightType(WeightType type);
 
-/// Bits of an element as stored.
-unsigned bitsOf(WeightType type);
-
 /// One tensor, or the tensors of one kind of all experts of a layer.
 struct WeightSpec {
   /// Official name; `*` stands for the expert when there are several.

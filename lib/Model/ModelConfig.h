@@ -10,6 +10,7 @@
 #ifndef VARVE_MODEL_MODELCONFIG_H
 #define VARVE_MODEL_MODELCONFIG_H
 
+#include "varve/Support/WeightType.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -41,9 +42,6 @@ enum class ScoringFunction {
   Sigmoid,      ///< 1 / (1 + e^-z)
   Softmax,      ///< e^z / sum e^z
 };
-
-/// Element type of stored weights.
-enum class WeightType { F32, BF16, F16, F8E4M3, F8E8M0, F4E2M1, I64, I32 };
 
 /// Rotary embedding with optional YaRN interpolation (specification 4.4).
 struct RopeConfig {

@@ -7,6 +7,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 
 using namespace varve;
 namespace cl = llvm::cl;
@@ -58,38 +59,6 @@ static Error checkBounds() {
   return Error::success();
 }
 
-static CheckLimits chooseLimits(llvm::StringRef precision) {
-  constexpr double unbounded = std::numeric_limits<double>::infinity();
-  if (rmsBound >= 0.0 || maxBound >= 0.0)
-    return plainLimits(rmsBound >= 0.0 ? double(rmsBound) : unbounded,
-                       maxBound >= 0.0 ? double(maxBound) : unbounded);
-  if (precision == "f32")
-    return plainLimits(1e-4, 2e-3);
-  if (precision == "bf16")
-    return bf16Limits();
-  return nativeLimits();
-}
-
-static void printText(llvm::ArrayRef<CheckRow> rows) {
-  size_t width = 10;
-  for (const CheckRow &row : rows)
-    width = std::max(width, row.what.size());
-  llvm::outs()
-      << llvm::left_justify("compared", width)
-      << "  rel. RMS       max    median      90 %      99 %     worst  "
-         "equal  argmax\n";
-  for (const CheckRow &row : rows) {
-    const Statistics &s = row.statistics;
-    llvm::outs()
-        << llvm::left_justify(row.what, width)
-        << llvm::format(" %9.2e %9.2e %9.2e %9.2e %9.2e %9.2e %5.1f%% %6.1f%%",
-                        s.relativeRms, s.maxDifference, s.median, s.p90, s.p99,
-                        s.worst, 100 * s.equalElements, 100 * s.equalArgmax)
-        << (row.passed() ? "" : "  FAILED: " + llvm::join(row.violations, "; "))
-        << '\n';
-  }
-}
-
 /// Says of a comparison layer by layer what it left out.
 static void printOmissions(llvm::ArrayRef<CheckRow> rows,
                            const ReferenceData &reference, int64_t numLayers) {
@@ -107,25 +76,30 @@ static void printOmissions(llvm::ArrayRef<CheckRow> rows,
       llvm::errs() << "note: '" << name << "' was not compared\n";
 }
 
-/// The first layer that departs from the reference.
-static void printSummary(llvm::ArrayRef<CheckRow> rows) {
-  size_t failed = 0;
-  std::optional<int64_t> firstLayer;
-  for (const CheckRow &row : rows) {
-    failed += !row.passed();
-    if (!row.passed() && row.layer && (!firstLayer || *row.layer < *firstLayer))
-      firstLayer = row.layer;
-  }
-  if (!failed)
-    llvm::errs() << rows.size() << " comparisons, all within their limits\n";
-  else
-    llvm::errs() << failed << " of " << rows.size()
-                 << " comparisons beyond their limits"
-                 << (firstLayer ? "; the first layer that departs is layers." +
-                                      std::to_string(*firstLayer)
-                     : layersAlone ? ""
-                                   : "; --layers shows where it begins")
-                 << '\n';
+/// Infinite numbers become null, since JSON has none.
+static json::Value toJson(const CheckRow &row) {
+  const Statistics &s = row.statistics;
+  auto number = [](double value) -> json::Value {
+    return std::isfinite(value) ? json::Value(value) : nullptr;
+  };
+  json::Object object{
+      {"what", row.what},
+      {"passed", row.passed()},
+      {"positions", s.positions},
+      {"relative_rms", number(s.relativeRms)},
+      {"max", number(s.maxDifference)},
+      {"median", number(s.median)},
+      {"p90", number(s.p90)},
+      {"p99", number(s.p99)},
+      {"worst", number(s.worst)},
+      {"equal_elements", s.equalElements},
+      {"equal_argmax", s.equalArgmax},
+      {"finite", s.finite},
+      {"violations", json::Array(row.violations)},
+  };
+  if (row.layer)
+    object["layer"] = *row.layer;
+  return object;
 }
 
 static void printJson(llvm::ArrayRef<CheckRow> rows, llvm::StringRef model,
@@ -186,7 +160,7 @@ static Expected<int> runCheck() {
     return module.takeError();
   std::string precision = resolvePrecision(modelOptions, **module);
   Interpreter interpreter(**module, *model->weights);
-  CheckLimits limits = chooseLimits(precision);
+  CheckLimits limits = chooseLimits(precision, rmsBound, maxBound);
   Checker checker(interpreter, *reference, limits);
   Expected<std::vector<CheckRow>> rows = compareAll(checker);
   if (!rows)
@@ -194,9 +168,9 @@ static Expected<int> runCheck() {
   if (asJson)
     printJson(*rows, model->config->name, precision);
   else
-    printText(*rows);
+    llvm::outs() << tableOf(*rows);
   llvm::outs().flush();
-  printSummary(*rows);
+  llvm::errs() << summaryOf(*rows, layersAlone) << '\n';
   if (layersAlone)
     printOmissions(*rows, *reference, model->config->numLayers());
   return llvm::all_of(*rows, [](const CheckRow &row) { return row.passed(); })

@@ -1,11 +1,11 @@
 //===- RunTool.cpp - varve run --------------------------------------------===//
 
-#include "lib/Checkpoint/Philox.h"
 #include "lib/Interpret/Reference/Select.h"
 #include "lib/Interpret/Session.h"
 #include "lib/Tools/ModelLoader.h"
 #include "lib/Tools/Target.h"
 #include "lib/Tools/Tool.h"
+#include "varve/Support/Sampling.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Parallel.h"
@@ -120,14 +120,6 @@ static Error checkSampling() {
   return Error::success();
 }
 
-/// The number in [0, 1) that decides sample `index`.
-static double uniformSample(uint64_t index) {
-  PhiloxCounter bits = philox4x32(
-      {static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), 0, 0},
-      {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
-  return bits[0] * 0x1p-32;
-}
-
 /// Errors if the logits are no numbers, which no choice could make sense of.
 static Expected<int32_t> chooseToken(llvm::ArrayRef<float> logits,
                                      uint64_t index) {
@@ -137,7 +129,8 @@ static Expected<int32_t> chooseToken(llvm::ArrayRef<float> logits,
         " are not numbers; 'varve inspect --verify' looks for such weights");
   if (temperature == 0.0)
     return reference::sampleGreedy(logits);
-  return reference::sampleTopP(logits, temperature, topP, uniformSample(index));
+  return reference::sampleTopP(logits, temperature, topP,
+                               uniformSample(seed, index));
 }
 
 /// Processes `ids` in steps of `--chunk` tokens; returns the last one's logits.

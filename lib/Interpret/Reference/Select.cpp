@@ -3,6 +3,7 @@
 #include "lib/Interpret/Reference/Select.h"
 #include "lib/Interpret/Reference/Linear.h"
 #include "varve/Support/Assert.h"
+#include "varve/Support/Sampling.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cmath>
@@ -20,24 +21,12 @@ namespace varve::reference {
 // Order
 //===----------------------------------------------------------------------===//
 
-/// A strict weak order of numbers 0 ... n - 1 by descending score.
-template <typename Score> static auto betterFirst(ArrayRef<Score> scores) {
-  return [scores](int32_t a, int32_t b) {
-    Score x = scores[a], y = scores[b];
-    if (std::isnan(x) != std::isnan(y))
-      return std::isnan(y);
-    if (std::isnan(x) || x == y)
-      return a < b;
-    return x > y;
-  };
-}
-
 SmallVector<int32_t> bestOf(ArrayRef<float> scores, size_t k) {
   SmallVector<int32_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
   k = std::min(k, order.size());
   std::partial_sort(order.begin(), order.begin() + k, order.end(),
-                    betterFirst(scores));
+                    betterFirst(std::span<const float>(scores)));
   order.truncate(k);
   return order;
 }
@@ -134,47 +123,12 @@ void routeTopk(ArrayRef<float> a, ArrayRef<float> bias,
 //===----------------------------------------------------------------------===//
 
 int32_t sampleGreedy(ArrayRef<float> logits) {
-  VARVE_ASSERT(!logits.empty(), "sampling needs a vocabulary");
-  return bestOf(logits, 1).front();
+  return varve::sampleGreedy(logits);
 }
 
 int32_t sampleTopP(ArrayRef<float> logits, double temperature, double topP,
                    double uniform) {
-  VARVE_ASSERT(temperature > 0 && topP > 0 && topP <= 1 && uniform >= 0 &&
-                   uniform < 1,
-               "sampling parameters in their ranges");
-  int32_t greedy = sampleGreedy(logits);
-  double largest = logits[greedy];
-  if (!std::isfinite(largest))
-    return greedy;
-
-  std::vector<double> p(logits.size());
-  for (size_t id = 0; id < p.size(); ++id)
-    p[id] = std::isnan(logits[id])
-                ? 0.0
-                : std::exp((logits[id] - largest) / temperature);
-  std::vector<int32_t> order(p.size());
-  std::iota(order.begin(), order.end(), 0);
-  llvm::sort(order, betterFirst(ArrayRef<double>(p)));
-
-  double mass = 0.0;
-  for (int32_t id : order)
-    mass += p[id];
-  // `cumulative` ends exactly at `mass`, so that topP = 1 keeps every id.
-  double kept = 0.0;
-  size_t numKept = 0;
-  while (numKept < order.size() && (numKept == 0 || kept < topP * mass))
-    kept += p[order[numKept++]];
-
-  double cumulative = 0.0;
-  for (size_t i = 0; i < numKept; ++i) {
-    cumulative += p[order[i]];
-    if (cumulative > uniform * kept)
-      return order[i];
-  }
-  // uniform < 1 and the sums agree term by term.
-  VARVE_ASSERT(false, "the cumulative mass passes every uniform number");
-  return greedy;
+  return varve::sampleTopP(logits, temperature, topP, uniform);
 }
 
 } // namespace varve::reference

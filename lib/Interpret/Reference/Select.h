@@ -82,15 +82,9 @@ void routeTopk(llvm::ArrayRef<float> a, llvm::ArrayRef<float> bias,
 // Sampling
 //===----------------------------------------------------------------------===//
 
-/// The id of the largest logit. NaN ranks below -inf.
+/// varve::sampleGreedy and varve::sampleTopP (varve/Support/Sampling.h), which
+/// the runtime shares.
 int32_t sampleGreedy(llvm::ArrayRef<float> logits);
-
-/// p = softmax(logits / temperature) in double. Ids are ordered by descending
-/// p, equal ones by id; the shortest prefix whose mass reaches `topP` is kept,
-/// and the first id at which the cumulative mass exceeds
-/// `uniform` * (kept mass) is chosen. temperature > 0, 0 < topP <= 1,
-/// 0 <= uniform < 1. Logits that are NaN have p = 0; where the largest logit is
-/// infinite the choice is greedy.
 int32_t sampleTopP(llvm::ArrayRef<float> logits, double temperature,
                    double topP, double uniform);
 

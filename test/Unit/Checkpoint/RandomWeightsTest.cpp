@@ -1,9 +1,9 @@
 //===- RandomWeightsTest.cpp - Weights from a seed ------------------------===//
 
 #include "lib/Checkpoint/RandomWeights.h"
-#include "lib/Checkpoint/Philox.h"
 #include "lib/Checkpoint/WeightInventory.h"
 #include "test/Unit/Checkpoint/CheckpointTestUtils.h"
+#include "varve/Support/Philox.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/xxhash.h"

@@ -3,11 +3,11 @@
 // Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As
 // Easy as 1, 2, 3" (SC 2011): a bijection of 128-bit counters for every 64-bit
 // key, made of integer multiplications, so that any number of a sequence can
-// be had alone and is the same on every machine.
+// be had alone and is the same on every machine. Standard library only.
 //
 //===----------------------------------------------------------------------===//
-#ifndef VARVE_CHECKPOINT_PHILOX_H
-#define VARVE_CHECKPOINT_PHILOX_H
+#ifndef VARVE_SUPPORT_PHILOX_H
+#define VARVE_SUPPORT_PHILOX_H
 
 #include <array>
 #include <cstdint>
@@ -33,4 +33,4 @@ constexpr PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key) {
 
 } // namespace varve
 
-#endif // VARVE_CHECKPOINT_PHILOX_H
+#endif // VARVE_SUPPORT_PHILOX_H
