@@ -17,6 +17,9 @@ namespace mlir::varve {
 /// on it. Violations are errors on the ops.
 LogicalResult checkPipelines(tile::FuncOp func);
 
+/// What `tile-merge-roles` does. Errors are diagnostics.
+LogicalResult mergeRoles(tile::FuncOp func);
+
 } // namespace mlir::varve
 
 #endif // VARVE_PASSES_TILE_PASSES_H

@@ -41,4 +41,37 @@ def CheckPipelinesPass
   }];
 }
 
+def MergeRolesPass
+    : Pass<"tile-merge-roles", "::mlir::varve::tile::FuncOp"> {
+  let summary = "Make one program of the roles of a pipeline";
+  let description = [{
+    For targets without warp specialisation. Afterwards a pipeline has one role,
+    `all`, that runs the whole text; rings are still rings, so the result means
+    the same and `tile-check-pipelines` accepts it.
+
+    Copies run ahead: where the body of an `scf.for` acquires, fills and commits
+    stages in a role that never receives, that part of iteration k runs in
+    iteration k - d, right behind the first `tile.receive`. d is what the rings
+    have stages for: with s stages, h of them held at the loop's start, and n
+    passed on by an iteration, (s - h) / n - 1, the smallest over the rings. What
+    the part needs (scalars, the role's own tiles, carried values) is computed a
+    second time, ahead. Copies of iterations that do not exist are skipped, but
+    their stages are committed, so that stages count iterations.
+
+    The part stays where it is when d is 0, when it stands in a branch or an
+    inner loop of the body, when slots of it are carried, or when it does
+    anything but read global memory and copy.
+
+    The function gets the warps of the roles that do not run ahead (of all roles
+    if there is no other), rounded down to a power of two; `in_flight` becomes 0.
+    A role's registers are dropped. Two readers of a ring must receive and
+    release in the same blocks; they become one.
+
+    Ops on rings get `tile.pending_stages`, `tile.landed` and `tile.vacant`, by
+    which an engine saves waits and barriers (passes/Tile/MergeRoles.h).
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 #endif // VARVE_PASSES_TILE_PASSES

@@ -158,6 +158,16 @@ TEST(GemmTest, PipelineEqualsPlain) {
   }
 }
 
+TEST(GemmTest, MergedRolesEqualPlain) {
+  auto plain = Kernel::compile(kPlainGemm);
+  auto merged = Kernel::compile(kPipelinedGemm, 512, true, /*mergeRoles=*/true);
+  ASSERT_TRUE(plain && merged);
+  for (int64_t rows : {1, 3, 128, 129}) {
+    GemmData data(rows);
+    EXPECT_EQ(data.run(*plain, false), data.run(*merged, true)) << rows;
+  }
+}
+
 TEST(GemmTest, ProcessorLevelsAgreeBitByBit) {
   auto wide = Kernel::compile(kPlainGemm, 512);
   auto narrow = Kernel::compile(kPlainGemm, 256);

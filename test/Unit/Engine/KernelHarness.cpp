@@ -5,6 +5,7 @@
 #include "dialects/Tile/Tile.h"
 #include "passes/Engine/X86/Abi.h"
 #include "passes/Engine/X86/Passes.h"
+#include "passes/Tile/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -49,7 +50,8 @@ static mlir::LogicalResult lower(mlir::ModuleOp module, int64_t vectorBits) {
 }
 
 std::unique_ptr<Kernel> Kernel::compile(const std::string &text,
-                                        int64_t vectorBits, bool hostFeatures) {
+                                        int64_t vectorBits, bool hostFeatures,
+                                        bool mergeRoles) {
   std::unique_ptr<Kernel> kernel(new Kernel());
   kernel->context = makeContext();
   kernel->source =
@@ -58,15 +60,21 @@ std::unique_ptr<Kernel> Kernel::compile(const std::string &text,
     ADD_FAILURE() << "the kernel does not parse";
     return nullptr;
   }
-  kernel->name = (*kernel->source->getOps<FuncOp>().begin()).getSymName().str();
+  FuncOp function = *kernel->source->getOps<FuncOp>().begin();
+  kernel->name = function.getSymName().str();
+  if (mergeRoles && (mlir::failed(mlir::varve::mergeRoles(function)) ||
+                     mlir::failed(mlir::varve::checkPipelines(function)))) {
+    ADD_FAILURE() << "the kernel's roles do not merge";
+    return nullptr;
+  }
   mlir::OwningOpRef<mlir::ModuleOp> lowered = kernel->source->clone();
   if (mlir::failed(lower(*lowered, vectorBits))) {
     ADD_FAILURE() << "the kernel does not lower";
     return nullptr;
   }
-  auto function = lowered->lookupSymbol<mlir::func::FuncOp>(kernel->name);
   kernel->scratchBytes =
-      function->getAttrOfType<mlir::IntegerAttr>(x86::kScratchBytesAttrName)
+      lowered->lookupSymbol<mlir::func::FuncOp>(kernel->name)
+          ->getAttrOfType<mlir::IntegerAttr>(x86::kScratchBytesAttrName)
           .getInt();
   X86Options options;
   options.hostFeatures = hostFeatures;

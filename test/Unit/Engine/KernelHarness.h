@@ -47,10 +47,11 @@ Argument scalar(float value);
 class Kernel {
 public:
   /// Compiles the only tile function of `text`; null, with a test failure, when
-  /// that fails. `passOptions` are those of tile-to-x86.
+  /// that fails. With `mergeRoles`, what tile-merge-roles makes of it.
   static std::unique_ptr<Kernel> compile(const std::string &text,
                                          int64_t vectorBits = 512,
-                                         bool hostFeatures = true);
+                                         bool hostFeatures = true,
+                                         bool mergeRoles = false);
 
   /// Runs all blocks, as one range or one block at a time from the last to the
   /// first; the scratch area holds garbage before.
