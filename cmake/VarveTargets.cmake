@@ -87,9 +87,9 @@ endfunction()
 
 # varve_add_dialect(FOLDER dialect-namespace)
 #
-# Generates everything that <FOLDER>Ops.td, <FOLDER>Attrs.td and
-# <FOLDER>Interfaces.td of the current directory declare, and <FOLDER>Types.td
-# and <FOLDER>AttrInterfaces.td where there are such.
+# Generates everything that <FOLDER>Ops.td and <FOLDER>Attrs.td of the current
+# directory declare, and <FOLDER>Types.td, <FOLDER>Interfaces.td and
+# <FOLDER>AttrInterfaces.td where there are such.
 function(varve_add_dialect folder name)
   set(LLVM_TARGET_DEFINITIONS ${folder}Ops.td)
   mlir_tablegen(${folder}Ops.h.inc -gen-op-decls)
@@ -101,9 +101,11 @@ function(varve_add_dialect folder name)
   mlir_tablegen(${folder}Enums.cpp.inc -gen-enum-defs)
   mlir_tablegen(${folder}Attrs.h.inc -gen-attrdef-decls -attrdefs-dialect=${name})
   mlir_tablegen(${folder}Attrs.cpp.inc -gen-attrdef-defs -attrdefs-dialect=${name})
-  set(LLVM_TARGET_DEFINITIONS ${folder}Interfaces.td)
-  mlir_tablegen(${folder}Interfaces.h.inc -gen-op-interface-decls)
-  mlir_tablegen(${folder}Interfaces.cpp.inc -gen-op-interface-defs)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}Interfaces.td")
+    set(LLVM_TARGET_DEFINITIONS ${folder}Interfaces.td)
+    mlir_tablegen(${folder}Interfaces.h.inc -gen-op-interface-decls)
+    mlir_tablegen(${folder}Interfaces.cpp.inc -gen-op-interface-defs)
+  endif()
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}Types.td")
     set(LLVM_TARGET_DEFINITIONS ${folder}Types.td)
     mlir_tablegen(${folder}Types.h.inc -gen-typedef-decls -typedefs-dialect=${name})

@@ -1,6 +1,7 @@
 //===- Registration.cpp - Dialects and passes of all tools ----------------===//
 
 #include "lib/Tools/Registration.h"
+#include "dialects/Plan/Plan.h"
 #include "dialects/Tile/Tile.h"
 #include "dialects/Varve/Varve.h"
 #include "lib/Interpret/Interpreter.h"
@@ -17,7 +18,8 @@
 void varve::registerDialects(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<mlir::varve::VarveDialect, mlir::varve::tile::TileDialect>();
+  registry.insert<mlir::varve::VarveDialect, mlir::varve::plan::PlanDialect,
+                  mlir::varve::tile::TileDialect>();
   registerInterpretModels(registry);
 }
 
