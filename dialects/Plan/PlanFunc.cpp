@@ -79,9 +79,9 @@ LogicalResult FuncOp::verify() {
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   auto callee =
       symbolTable.lookupNearestSymbolFrom<FuncOp>(*this, getCalleeAttr());
-  if (!callee || callee.isPublic())
+  if (!callee)
     return emitOpError() << "expected " << getCalleeAttr()
-                         << " to be a private plan.func (C1)";
+                         << " to be a plan.func (C1)";
   if (getArguments().getTypes() == callee.getArgumentTypes())
     return success();
   InFlightDiagnostic diagnostic =

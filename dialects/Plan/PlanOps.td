@@ -70,7 +70,7 @@ def Plan_CallOp : Plan_Op<"call", [
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the launches of another function, here";
   let description = [{
-    C1: the function is there and private.
+    C1: the function is there.
     C2: the arguments have the types of the function's.
 
     `plan.call @layers.0.attn(%x, %y) : !plan.tensor<...>, !plan.tensor<...>`

@@ -10,6 +10,7 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "passes/Engine/X86/Passes.h"
+#include "passes/Plan/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -25,6 +26,7 @@ void varve::registerDialects(mlir::DialectRegistry &registry) {
 
 void varve::registerPasses() {
   mlir::registerAllPasses();
+  mlir::varve::registerPlanPasses();
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerTargetPasses();
   mlir::varve::registerTilePasses();

@@ -39,10 +39,10 @@ plan.func @no_output(%x: !plan.tensor<4 x f32> {plan.name = "x"}) { plan.return 
 
 // -----
 
-plan.func @program(%x: !plan.tensor<4 x f32> {plan.name = "x", plan.output}) { plan.return }
-plan.func private @call_of_a_program(%x: !plan.tensor<4 x f32>) {
-  // expected-error @below {{'plan.call' op expected @program to be a private plan.func (C1)}}
-  plan.call @program(%x) : !plan.tensor<4 x f32>
+tile.func private @k() grid affine_map<() -> (1)> [] warps 1 { tile.return }
+plan.func private @call_of_a_kernel() {
+  // expected-error @below {{'plan.call' op expected @k to be a plan.func (C1)}}
+  plan.call @k()
   plan.return
 }
 
