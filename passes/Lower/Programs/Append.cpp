@@ -32,11 +32,9 @@ void PoolWriter::write(TileProgram &p, Value values, Value first,
   rows.scatter(p, {p.select(isStored, row, none), Value()}, values);
 }
 
-tile::FuncOp mlir::varve::buildAppend(OpBuilder &builder, Location loc,
-                                      StringRef name, Type element,
-                                      const PoolShape &pool,
-                                      const AppendStrategy &strategy) {
-  TileProgram p(builder, loc, name, strategy.warps);
+void mlir::varve::buildAppend(TileProgram &p, Type element,
+                              const PoolShape &pool,
+                              const AppendStrategy &strategy) {
   int64_t N = strategy.rows, width = pool.format.getWidth();
   Value rows = p.addRows({width}, element);
   Value positions = p.addRows({}, p.i32()), slots = p.addRows({}, p.i32());
@@ -47,14 +45,11 @@ tile::FuncOp mlir::varve::buildAppend(OpBuilder &builder, Location loc,
   Value slot = p.load(slots, first, {N}, {}, {}, p.integer(-1));
   Value position = p.load(positions, first, {N});
   writer.write(p, p.convert(tile, p.f32()), first, position, slot);
-  return p.finish(p.getSize(rows, 0).ceilDiv(N));
+  p.finish(p.getSize(rows, 0).ceilDiv(N));
 }
 
-tile::FuncOp mlir::varve::buildCommitWindow(OpBuilder &builder, Location loc,
-                                            StringRef name,
-                                            const PoolShape &pool,
-                                            const AppendStrategy &strategy) {
-  TileProgram p(builder, loc, name, strategy.warps);
+void mlir::varve::buildCommitWindow(TileProgram &p, const PoolShape &pool,
+                                    const AppendStrategy &strategy) {
   int64_t N = strategy.rows, W = pool.size;
   PoolPart raw = getRawPart(pool.format);
   Value positions = p.addRows({}, p.i32()), slots = p.addRows({}, p.i32());
@@ -75,5 +70,5 @@ tile::FuncOp mlir::varve::buildCommitWindow(OpBuilder &builder, Location loc,
   to = p.select(isKept, to, none);
   Value row = p.gather(memory, from, p.index(0), {N, raw.width});
   p.scatter(row, memory, to, p.index(0));
-  return p.finish(p.getSize(positions, 0).ceilDiv(N));
+  p.finish(p.getSize(positions, 0).ceilDiv(N));
 }

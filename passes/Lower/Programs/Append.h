@@ -38,16 +38,14 @@ struct AppendStrategy {
 
 /// `varve.append` of rows of `element`. Arguments: rows [T, width], positions,
 /// slots, those of PoolWriter.
-tile::FuncOp buildAppend(OpBuilder &builder, Location loc, StringRef name,
-                         Type element, const PoolShape &pool,
-                         const AppendStrategy &strategy = {});
+void buildAppend(TileProgram &p, Type element, const PoolShape &pool,
+                 const AppendStrategy &strategy = {});
 
 /// Copies the last W positions of every sequence from the staging area to the
 /// rings. Arguments: positions, slots, ends, the pool as words (getRawPart),
 /// the staging area's first row (i32).
-tile::FuncOp buildCommitWindow(OpBuilder &builder, Location loc, StringRef name,
-                               const PoolShape &pool,
-                               const AppendStrategy &strategy = {});
+void buildCommitWindow(TileProgram &p, const PoolShape &pool,
+                       const AppendStrategy &strategy = {});
 
 } // namespace mlir::varve
 

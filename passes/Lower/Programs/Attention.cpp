@@ -106,12 +106,10 @@ struct Softmax {
 
 class AttentionProgram {
 public:
-  AttentionProgram(OpBuilder &builder, Location loc, StringRef name,
-                   const AttentionShape &shape,
+  AttentionProgram(TileProgram &p, const AttentionShape &shape,
                    const AttentionStrategy &strategy)
-      : shape(shape), strategy(strategy),
-        p(builder, loc, name, strategy.warps) {}
-  tile::FuncOp build();
+      : shape(shape), strategy(strategy), p(p) {}
+  void build();
 
 private:
   /// Where the keys of a tile are: rows of the window, of the entries, or, in a
@@ -139,7 +137,7 @@ private:
 
   AttentionShape shape;
   AttentionStrategy strategy;
-  TileProgram p;
+  TileProgram &p;
 
   Value q, positions, slots, starts, indices, sink, staging, table, result;
   Value maxima, sums, parts;
@@ -453,7 +451,7 @@ void AttentionProgram::storeParts(const Softmax &state) {
           getHeadMask({M, shape.valueSize}));
 }
 
-tile::FuncOp AttentionProgram::build() {
+void AttentionProgram::build() {
   addArguments();
   enterBlock();
   Softmax state = attend();
@@ -464,21 +462,16 @@ tile::FuncOp AttentionProgram::build() {
     return p.finish({tokens, blocks});
   }
   storeParts(state);
-  return p.finish({tokens, blocks, p.getConstant(strategy.splits)});
+  p.finish({tokens, blocks, p.getConstant(strategy.splits)});
 }
 
-tile::FuncOp mlir::varve::buildAttention(OpBuilder &builder, Location loc,
-                                         StringRef name,
-                                         const AttentionShape &shape,
-                                         const AttentionStrategy &strategy) {
-  return AttentionProgram(builder, loc, name, shape, strategy).build();
+void mlir::varve::buildAttention(TileProgram &p, const AttentionShape &shape,
+                                 const AttentionStrategy &strategy) {
+  AttentionProgram(p, shape, strategy).build();
 }
 
-tile::FuncOp mlir::varve::combineAttention(OpBuilder &builder, Location loc,
-                                           StringRef name,
-                                           const AttentionShape &shape,
-                                           const AttentionStrategy &strategy) {
-  TileProgram p(builder, loc, name, strategy.warps);
+void mlir::varve::combineAttention(TileProgram &p, const AttentionShape &shape,
+                                   const AttentionStrategy &strategy) {
   int64_t M = strategy.headRows, H = shape.heads, dv = shape.valueSize;
   Value maxima = p.addRows({strategy.splits, H}, p.f32());
   Value sums = p.addRows({strategy.splits, H}, p.f32());
@@ -513,6 +506,5 @@ tile::FuncOp mlir::varve::combineAttention(OpBuilder &builder, Location loc,
     sinks = p.load(sink, head, {M});
   p.store(p.convert(finishSoftmax(p, Softmax::of(state), sinks), shape.result),
           result, {token, head, p.index(0)}, {1, 2});
-  return p.finish(
-      {p.getSize(result, 0), p.getConstant(llvm::divideCeil(H, M))});
+  p.finish({p.getSize(result, 0), p.getConstant(llvm::divideCeil(H, M))});
 }

@@ -50,14 +50,12 @@ LogicalResult verifyAttention(const AttentionShape &shape,
 ///
 /// With several splits, in the result's place what combineAttention takes:
 /// maxima [T, splits, H], sums [T, splits, H], values [T, splits, H, dv], f32.
-tile::FuncOp buildAttention(OpBuilder &builder, Location loc, StringRef name,
-                            const AttentionShape &shape,
-                            const AttentionStrategy &strategy = {});
+void buildAttention(TileProgram &p, const AttentionShape &shape,
+                    const AttentionStrategy &strategy = {});
 
 /// Arguments: maxima, sums, values; sink if there is; the result.
-tile::FuncOp combineAttention(OpBuilder &builder, Location loc, StringRef name,
-                              const AttentionShape &shape,
-                              const AttentionStrategy &strategy);
+void combineAttention(TileProgram &p, const AttentionShape &shape,
+                      const AttentionStrategy &strategy);
 
 } // namespace mlir::varve
 

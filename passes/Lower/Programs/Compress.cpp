@@ -36,13 +36,12 @@ struct StepArguments {
 
 class CompressProgram {
 public:
-  CompressProgram(OpBuilder &builder, Location loc, StringRef name,
-                  const CompressShape &shape, const CompressStrategy &strategy)
-      : shape(shape), p(builder, loc, name, strategy.warps),
-        C(std::min(strategy.channels, shape.channels)),
+  CompressProgram(TileProgram &p, const CompressShape &shape,
+                  const CompressStrategy &strategy)
+      : shape(shape), p(p), C(std::min(strategy.channels, shape.channels)),
         B(std::min(strategy.tokens, shape.ratio)) {}
 
-  tile::FuncOp build();
+  void build();
 
 private:
   Values addTokens(Value windowStart, Value first, int64_t half,
@@ -50,7 +49,7 @@ private:
   Value pool();
 
   CompressShape shape;
-  TileProgram p;
+  TileProgram &p;
   int64_t C, B; ///< channels of a block, tokens of a piece
   StepArguments step;
   Value state;
@@ -114,7 +113,7 @@ Value CompressProgram::pool() {
   return p.div(carried[2], mass);
 }
 
-tile::FuncOp CompressProgram::build() {
+void CompressProgram::build() {
   step = StepArguments::addTo(p, shape);
   Value starts = p.addRows({}, p.i32());
   state = p.addRows({2 * shape.getWidth()}, p.f32());
@@ -143,22 +142,17 @@ tile::FuncOp CompressProgram::build() {
     p.store(p.splat({1}, start), entryStarts, token);
     p.store(p.splat({1}, owner), entrySlots, token);
   });
-  return p.finish({p.getSize(step.kv, 0),
-                   p.getConstant(llvm::divideCeil(shape.channels, C))});
+  p.finish({p.getSize(step.kv, 0),
+            p.getConstant(llvm::divideCeil(shape.channels, C))});
 }
 
-tile::FuncOp mlir::varve::buildCompress(OpBuilder &builder, Location loc,
-                                        StringRef name,
-                                        const CompressShape &shape,
-                                        const CompressStrategy &strategy) {
-  return CompressProgram(builder, loc, name, shape, strategy).build();
+void mlir::varve::buildCompress(TileProgram &p, const CompressShape &shape,
+                                const CompressStrategy &strategy) {
+  CompressProgram(p, shape, strategy).build();
 }
 
-tile::FuncOp mlir::varve::buildCommitState(OpBuilder &builder, Location loc,
-                                           StringRef name,
-                                           const CompressShape &shape,
-                                           const CompressStrategy &strategy) {
-  TileProgram p(builder, loc, name, strategy.warps);
+void mlir::varve::buildCommitState(TileProgram &p, const CompressShape &shape,
+                                   const CompressStrategy &strategy) {
   int64_t width = shape.getWidth(), C = std::min(strategy.channels, width),
           N = strategy.tokens;
   StepArguments step = StepArguments::addTo(p, shape);
@@ -203,5 +197,5 @@ tile::FuncOp mlir::varve::buildCommitState(OpBuilder &builder, Location loc,
           return Values();
         });
   }
-  return p.finish({p.getSize(step.kv, 0).ceilDiv(N), p.getConstant(blocks)});
+  p.finish({p.getSize(step.kv, 0).ceilDiv(N), p.getConstant(blocks)});
 }

@@ -35,15 +35,13 @@ struct CompressStrategy {
 /// starts, the state pool [rows, 2 width]; entries [T, channels], entry starts
 /// [T], entry slots [T]. Row t is the entry that token t completes; where it
 /// completes none the row is zero and its slot -1.
-tile::FuncOp buildCompress(OpBuilder &builder, Location loc, StringRef name,
-                           const CompressShape &shape,
-                           const CompressStrategy &strategy = {});
+void buildCompress(TileProgram &p, const CompressShape &shape,
+                   const CompressStrategy &strategy = {});
 
 /// Stores the last `stateRows` tokens of every sequence in the state pool.
 /// Arguments: kv, gate, bias, positions, slots, ends, the state pool.
-tile::FuncOp buildCommitState(OpBuilder &builder, Location loc, StringRef name,
-                              const CompressShape &shape,
-                              const CompressStrategy &strategy = {});
+void buildCommitState(TileProgram &p, const CompressShape &shape,
+                      const CompressStrategy &strategy = {});
 
 } // namespace mlir::varve
 

@@ -54,11 +54,10 @@ struct Selection {
 
 class IndexProgram {
 public:
-  IndexProgram(OpBuilder &builder, Location loc, StringRef name,
-               const IndexShape &shape, const IndexStrategy &strategy)
-      : shape(shape), strategy(strategy),
-        p(builder, loc, name, strategy.warps) {}
-  tile::FuncOp build();
+  IndexProgram(TileProgram &p, const IndexShape &shape,
+               const IndexStrategy &strategy)
+      : shape(shape), strategy(strategy), p(p) {}
+  void build();
 
 private:
   /// A token of the block.
@@ -81,7 +80,7 @@ private:
 
   IndexShape shape;
   IndexStrategy strategy;
-  TileProgram p;
+  TileProgram &p;
   Value q, queryScales, weights, positions, slots, table;
   Value indices, partScores, partNumbers;
   PoolRows keyRows;
@@ -263,7 +262,7 @@ void IndexProgram::storeSelection(const Token &token, const Selection &best) {
   p.store(best.numbers, partNumbers, {token.number, split, p.index(0)}, {2});
 }
 
-tile::FuncOp IndexProgram::build() {
+void IndexProgram::build() {
   H = llvm::alignTo(shape.heads, strategy.headStep);
   B = strategy.entries;
   kept = strategy.getKept(shape);
@@ -301,20 +300,16 @@ tile::FuncOp IndexProgram::build() {
   AffineExpr blocks = p.getSize(q, 0).ceilDiv(strategy.tokens);
   if (strategy.splits == 1)
     return p.finish(blocks);
-  return p.finish({blocks, p.getConstant(strategy.splits)});
+  p.finish({blocks, p.getConstant(strategy.splits)});
 }
 
-tile::FuncOp mlir::varve::buildIndexTopk(OpBuilder &builder, Location loc,
-                                         StringRef name,
-                                         const IndexShape &shape,
-                                         const IndexStrategy &strategy) {
-  return IndexProgram(builder, loc, name, shape, strategy).build();
+void mlir::varve::buildIndexTopk(TileProgram &p, const IndexShape &shape,
+                                 const IndexStrategy &strategy) {
+  IndexProgram(p, shape, strategy).build();
 }
 
-tile::FuncOp mlir::varve::mergeIndices(OpBuilder &builder, Location loc,
-                                       StringRef name, const IndexShape &shape,
-                                       const IndexStrategy &strategy) {
-  TileProgram p(builder, loc, name, strategy.warps);
+void mlir::varve::mergeIndices(TileProgram &p, const IndexShape &shape,
+                               const IndexStrategy &strategy) {
   int64_t kept = strategy.getKept(shape);
   Value scores = p.addRows({strategy.splits, kept}, p.f32());
   Value numbers = p.addRows({strategy.splits, kept}, p.i32());
@@ -335,5 +330,5 @@ tile::FuncOp mlir::varve::mergeIndices(OpBuilder &builder, Location loc,
                return {values, ids};
              });
   p.store(markUnused(p, {best[0], best[1]}), indices, {token, p.index(0)}, {1});
-  return p.finish(p.getSize(indices, 0));
+  p.finish(p.getSize(indices, 0));
 }

@@ -50,14 +50,12 @@ LogicalResult verifyIndex(const IndexShape &shape,
 ///
 /// With several splits, in the result's place what mergeIndices takes: scores
 /// [T, splits, kept] f32 and numbers [T, splits, kept].
-tile::FuncOp buildIndexTopk(OpBuilder &builder, Location loc, StringRef name,
-                            const IndexShape &shape,
-                            const IndexStrategy &strategy = {});
+void buildIndexTopk(TileProgram &p, const IndexShape &shape,
+                    const IndexStrategy &strategy = {});
 
 /// Arguments: scores, numbers; indices [T, k].
-tile::FuncOp mergeIndices(OpBuilder &builder, Location loc, StringRef name,
-                          const IndexShape &shape,
-                          const IndexStrategy &strategy);
+void mergeIndices(TileProgram &p, const IndexShape &shape,
+                  const IndexStrategy &strategy);
 
 } // namespace mlir::varve
 

@@ -29,6 +29,8 @@ TileProgram::TileProgram(OpBuilder &builder, Location loc, StringRef name,
 }
 
 Value TileProgram::addArgument(Type type) {
+  if (host)
+    return host->addArgument(type);
   return function.getBody().front().addArgument(type, loc);
 }
 
@@ -47,16 +49,11 @@ Value TileProgram::addView(ArrayRef<int64_t> shape, Type element) {
 }
 
 AffineExpr TileProgram::getSize(Value view, int64_t dim) {
+  if (host)
+    return host->getSize(view, dim);
   unsigned argument = cast<BlockArgument>(view).getArgNumber();
   sizes.push_back(
       SizeAttr::get(builder.getContext(), SizeKind::Dim, argument, dim));
-  return builder.getAffineSymbolExpr(sizes.size() - 1);
-}
-
-AffineExpr TileProgram::getScalarSize(Value argument) {
-  unsigned number = cast<BlockArgument>(argument).getArgNumber();
-  sizes.push_back(
-      SizeAttr::get(builder.getContext(), SizeKind::Scalar, number, 0));
   return builder.getAffineSymbolExpr(sizes.size() - 1);
 }
 
@@ -64,7 +61,9 @@ AffineExpr TileProgram::getConstant(int64_t value) {
   return builder.getAffineConstantExpr(value);
 }
 
-FuncOp TileProgram::finish(ArrayRef<AffineExpr> grid) {
+void TileProgram::finish(ArrayRef<AffineExpr> grid) {
+  if (host)
+    return host->finish(grid);
   ReturnOp::create(builder, loc);
   function.setFunctionType(builder.getFunctionType(
       function.getBody().front().getArgumentTypes(), {}));
@@ -72,7 +71,6 @@ FuncOp TileProgram::finish(ArrayRef<AffineExpr> grid) {
       AffineMap::get(0, sizes.size(), grid, builder.getContext())));
   function.setSizesAttr(builder.getArrayAttr(sizes));
   builder.setInsertionPointAfter(function);
-  return function;
 }
 
 //===----------------------------------------------------------------------===//
@@ -324,6 +322,17 @@ Value TileProgram::largest(Value tile, int64_t dim) {
 Value TileProgram::dot(Value a, Value b, Value accumulator, bool transposed) {
   return DotOp::create(builder, loc, a, b, accumulator, Value(), Value(),
                        /*a_transposed=*/false, transposed);
+}
+
+Value TileProgram::scaledDot(Value a, Value aScale, Value b, Value bScale,
+                             Value accumulator) {
+  return DotOp::create(builder, loc, a, b, accumulator, aScale, bScale,
+                       /*a_transposed=*/false, /*b_transposed=*/true);
+}
+
+Value TileProgram::scan(Value tile, int64_t dim) {
+  return ScanOp::create(builder, loc, tile.getType(), tile, dim,
+                        /*exclusive=*/false);
 }
 
 std::pair<Value, Value> TileProgram::selectTopk(Value scores, Value ids,

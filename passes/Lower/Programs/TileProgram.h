@@ -13,6 +13,17 @@
 
 namespace mlir::varve {
 
+/// Who makes the function that a program is the body of, and knows what its
+/// arguments are. Programs add them in the order that their builders document.
+class ProgramHost {
+public:
+  virtual ~ProgramHost() = default;
+  virtual Value addArgument(Type type) = 0;
+  /// The symbol of a run-time size.
+  virtual AffineExpr getSize(Value view, int64_t dim) = 0;
+  virtual void finish(ArrayRef<AffineExpr> grid) = 0;
+};
+
 class TileProgram {
 public:
   using Values = SmallVector<Value>;
@@ -21,8 +32,9 @@ public:
   /// builder then stands in its body until `finish`.
   TileProgram(OpBuilder &builder, Location loc, StringRef name, int64_t warps);
 
-  /// Writes into a body that somebody else has begun.
-  TileProgram(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
+  /// Writes the body of the host's function.
+  TileProgram(OpBuilder &builder, Location loc, ProgramHost &host)
+      : builder(builder), loc(loc), host(&host) {}
 
   //===--------------------------------------------------------------------===//
   // The function
@@ -36,10 +48,9 @@ public:
 
   /// A run-time size of the grid.
   AffineExpr getSize(Value view, int64_t dim);
-  AffineExpr getScalarSize(Value argument);
   AffineExpr getConstant(int64_t value);
   /// Sets the grid, adds the return, and leaves the body.
-  tile::FuncOp finish(ArrayRef<AffineExpr> grid);
+  void finish(ArrayRef<AffineExpr> grid);
 
   //===--------------------------------------------------------------------===//
   // Constants and types
@@ -101,6 +112,10 @@ public:
   Value largest(Value tile, int64_t dim);
   /// f32 product added to `accumulator`, `b` stored as [N, K] when transposed.
   Value dot(Value a, Value b, Value accumulator, bool transposed);
+  /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K].
+  Value scaledDot(Value a, Value aScale, Value b, Value bScale,
+                  Value accumulator);
+  Value scan(Value tile, int64_t dim); ///< running sums
   std::pair<Value, Value> selectTopk(Value scores, Value ids, int64_t k);
 
   //===--------------------------------------------------------------------===//
@@ -151,6 +166,8 @@ private:
   template <typename FloatOp, typename IntegerOp>
   Value arithmetic(Value a, Value b);
 
+  ProgramHost *host = nullptr;
+  /// Without a host.
   tile::FuncOp function;
   SmallVector<Attribute> sizes;
 };

@@ -9,6 +9,7 @@ using namespace varve;
 using namespace varve::test;
 using mlir::varve::PoolKind;
 using mlir::varve::PoolShape;
+using mlir::varve::TileProgram;
 
 namespace {
 
@@ -56,12 +57,10 @@ TEST(AppendTest, WindowRowsAreStagedAndCommitted) {
     shape.kind = PoolKind::Window;
     shape.size = W;
     mlir::Type bf16 = parseType("bf16");
-    auto append = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-      return buildAppend(b, loc, "append", bf16, shape);
-    });
-    auto commit = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-      return buildCommitWindow(b, loc, "commit", shape);
-    });
+    auto append =
+        compileProgram([&](TileProgram &p) { buildAppend(p, bf16, shape); });
+    auto commit =
+        compileProgram([&](TileProgram &p) { buildCommitWindow(p, shape); });
     ASSERT_TRUE(append && commit);
     // A chunk longer than the window, padding, a short prompt, one token.
     Tokens tokens({{2, 5, 19}, {-1, 0, 2}, {0, 0, 3}, {1, 30, 1}});
@@ -103,9 +102,8 @@ TEST(AppendTest, EntriesGoToTheirPages) {
     shape.ratio = 4;
     shape.page = 16;
     mlir::Type f32 = parseType("f32");
-    auto append = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-      return buildAppend(b, loc, "append", f32, shape);
-    });
+    auto append =
+        compileProgram([&](TileProgram &p) { buildAppend(p, f32, shape); });
     ASSERT_TRUE(append);
     std::vector<int32_t> starts = {0, 4, 0, 44, 8, 20, 0};
     std::vector<int32_t> slots = {1, 1, -1, 0, 0, 1, 0};

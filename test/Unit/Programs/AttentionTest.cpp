@@ -17,6 +17,7 @@ using mlir::varve::AttentionShape;
 using mlir::varve::AttentionStrategy;
 using mlir::varve::PoolKind;
 using mlir::varve::PoolShape;
+using mlir::varve::TileProgram;
 
 namespace {
 
@@ -229,15 +230,13 @@ void check(const AttentionShape &shape, const AttentionStrategy &strategy,
     return mlir::emitError(mlir::UnknownLoc::get(&getContext()));
   };
   ASSERT_TRUE(mlir::succeeded(verifyAttention(shape, emitError)));
-  auto kernel = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-    return buildAttention(b, loc, "attention", shape, strategy);
-  });
+  auto kernel = compileProgram(
+      [&](TileProgram &p) { buildAttention(p, shape, strategy); });
   ASSERT_TRUE(kernel);
   std::unique_ptr<Kernel> combine;
   if (strategy.splits > 1) {
-    combine = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-      return combineAttention(b, loc, "combine", shape, strategy);
-    });
+    combine = compileProgram(
+        [&](TileProgram &p) { combineAttention(p, shape, strategy); });
     ASSERT_TRUE(combine);
   }
   for (Tokens &tokens : getSteps()) {

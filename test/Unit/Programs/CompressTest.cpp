@@ -13,6 +13,7 @@
 using namespace varve;
 using namespace varve::test;
 using mlir::varve::CompressShape;
+using mlir::varve::TileProgram;
 
 namespace {
 
@@ -63,12 +64,10 @@ struct History {
 void checkSteps(const CompressShape &shape,
                 const mlir::varve::CompressStrategy &strategy,
                 std::vector<Tokens> steps) {
-  auto compress = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-    return buildCompress(b, loc, "compress", shape, strategy);
-  });
-  auto commit = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-    return buildCommitState(b, loc, "commit", shape, strategy);
-  });
+  auto compress = compileProgram(
+      [&](TileProgram &p) { buildCompress(p, shape, strategy); });
+  auto commit = compileProgram(
+      [&](TileProgram &p) { buildCommitState(p, shape, strategy); });
   ASSERT_TRUE(compress && commit);
   History history(shape);
   int64_t width = shape.getWidth();

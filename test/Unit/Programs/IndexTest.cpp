@@ -11,6 +11,7 @@ using namespace varve;
 using namespace varve::test;
 using mlir::varve::IndexShape;
 using mlir::varve::IndexStrategy;
+using mlir::varve::TileProgram;
 
 namespace {
 
@@ -126,15 +127,13 @@ std::vector<Tokens> getSteps() {
 
 void check(const IndexShape &shape, const IndexStrategy &strategy,
            bool hasTies) {
-  auto kernel = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-    return buildIndexTopk(b, loc, "index", shape, strategy);
-  });
+  auto kernel = compileProgram(
+      [&](TileProgram &p) { buildIndexTopk(p, shape, strategy); });
   ASSERT_TRUE(kernel);
   std::unique_ptr<Kernel> merge;
   if (strategy.splits > 1) {
-    merge = compileProgram([&](mlir::OpBuilder &b, mlir::Location loc) {
-      return mergeIndices(b, loc, "merge", shape, strategy);
-    });
+    merge = compileProgram(
+        [&](TileProgram &p) { mergeIndices(p, shape, strategy); });
     ASSERT_TRUE(merge);
   }
   for (Tokens &tokens : getSteps()) {

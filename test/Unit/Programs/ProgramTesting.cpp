@@ -27,7 +27,8 @@ std::unique_ptr<Kernel> test::compileProgram(BuildFn build) {
   mlir::Location loc = mlir::UnknownLoc::get(&getContext());
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(loc);
   mlir::OpBuilder builder(module->getBodyRegion());
-  build(builder, loc);
+  TileProgram program(builder, loc, "program", /*warps=*/4);
+  build(program);
   if (mlir::failed(mlir::verify(*module))) {
     module->dump();
     ADD_FAILURE() << "the program does not verify";

@@ -15,8 +15,7 @@ namespace varve::test {
 /// A context with the dialects that programs need.
 mlir::MLIRContext &getContext();
 
-using BuildFn = mlir::function_ref<mlir::varve::tile::FuncOp(mlir::OpBuilder &,
-                                                             mlir::Location)>;
+using BuildFn = mlir::function_ref<void(mlir::varve::TileProgram &)>;
 
 std::unique_ptr<Kernel> compileProgram(BuildFn build);
 

@@ -1,0 +1,89 @@
+//===- Experts.h - Programs of experts' products ---------------*- C++ -*-===//
+//
+// `varve.experts`, alone or as the gated pair: two products of the same rows
+// and the `swiglu` of their results, quantised if the next product wants codes.
+//
+// Steps of few tokens run a block per (token, active expert) and tile of the
+// result's columns. For many tokens the pairs are first sorted by expert, which
+// takes three small programs whatever T is; then blocks multiply tiles of one
+// expert's rows.
+//
+//===----------------------------------------------------------------------===//
+#ifndef VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
+#define VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
+
+#include "dialects/Varve/Varve.h"
+#include "passes/Lower/Programs/TileProgram.h"
+
+namespace mlir::varve {
+
+struct ExpertsShape {
+  int64_t experts, active;
+  int64_t N, K;
+  /// Rows of x: one per (token, active expert) or one per token.
+  bool hasRowPerExpert = false;
+  Type x, xScale; ///< scale types are null where there are no scales
+  int64_t xBlock = 0;
+  Type weight, weightScale;
+  int64_t blockRows = 0, blockColumns = 0;
+  Type product; ///< what a product rounds to
+
+  /// The gated pair: w1, w3, and what follows.
+  bool isGated = false;
+  double limit = 0;
+  bool isWeighted = false;
+  Type gated; ///< what `swiglu` rounds to
+
+  /// Codes as the result; null for plain results.
+  Type code, codeScale;
+  int64_t codeBlock = 0;
+
+  static ExpertsShape of(ExpertsOp op);
+  static ExpertsShape of(ExpertsOp gate, SwigluOp swiglu);
+  void addQuantize(QuantizeOp op);
+  int64_t getNumWeights() const { return isGated ? 2 : 1; }
+  Type getResult() const { return isGated ? gated : product; }
+};
+
+struct ExpertsStrategy {
+  int64_t rows = 64;    ///< of a tile of one expert's pairs; many tokens only
+  int64_t columns = 64; ///< of the result
+  int64_t depth = 128;  ///< of a step along K
+  int64_t pairs = 512;  ///< that are sorted together
+  bool narrow = true;   ///< bf16 products where the numbers are bf16
+  int64_t warps = 4;
+};
+
+/// Why a shape cannot be compiled, on `emitError`.
+LogicalResult verifyExperts(const ExpertsShape &shape,
+                            function_ref<InFlightDiagnostic()> emitError);
+
+/// For few tokens. Arguments, with P = T A pairs: x [T or P, K], its scales if
+/// it is codes, ids [P]; per weight [X, N, K] and its scales; routing weights
+/// [P] if weighted; the result [P, N], or codes [P, N] and scales.
+void buildExperts(TileProgram &program, const ExpertsShape &shape,
+                  const ExpertsStrategy &strategy);
+
+/// Numbers that say where each expert's pairs are among the sorted ones, all
+/// i32: `counts` [rows, X], of which the first ceil(P / pairs) rows are in use,
+/// `ends` [X]: behind the last of each expert, `tileEnds` [X]: the same, in
+/// tiles of `rows`, and `order` [P].
+///
+/// Arguments: ids [P], counts.
+void buildCountPairs(TileProgram &program, const ExpertsShape &shape,
+                     const ExpertsStrategy &strategy);
+/// Arguments: ids [P] (for its size), counts, ends, tileEnds.
+void buildScanPairs(TileProgram &program, const ExpertsShape &shape,
+                    const ExpertsStrategy &strategy);
+/// Arguments: ids [P], counts, order.
+void buildOrderPairs(TileProgram &program, const ExpertsShape &shape,
+                     const ExpertsStrategy &strategy);
+
+/// For many tokens. Arguments: x, its scales; ends, tileEnds, order; weights
+/// and their scales; routing weights; results, as for `buildExperts`.
+void buildGroupedExperts(TileProgram &program, const ExpertsShape &shape,
+                         const ExpertsStrategy &strategy);
+
+} // namespace mlir::varve
+
+#endif // VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
