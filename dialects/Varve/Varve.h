@@ -17,6 +17,9 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/CallInterfaces.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -40,6 +43,10 @@ bool hasStaticRows(RankedTensorType type);
 /// Names of the module's attributes.
 inline constexpr StringLiteral kModelAttrName = "varve.model";
 inline constexpr StringLiteral kPrecisionAttrName = "varve.precision";
+inline constexpr StringLiteral kTargetAttrName = "varve.target";
+
+/// Marks an argument of a kernel whose rows are rows of logits.
+inline constexpr StringLiteral kLogitRowsAttrName = "varve.logit_rows";
 
 } // namespace mlir::varve
 

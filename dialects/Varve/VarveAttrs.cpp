@@ -243,3 +243,28 @@ LogicalResult ModelAttr::verify(EmitError emitError, StringRef name,
                          << vocab << " (C1) but got " << id;
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Strategies
+//===----------------------------------------------------------------------===//
+
+LogicalResult StrategyAttr::verify(EmitError emitError, int64_t min,
+                                   int64_t max, int64_t rows, int64_t columns,
+                                   int64_t depth, int64_t split, int64_t stages,
+                                   int64_t warps, Attribute engine) {
+  for (auto [name, value] :
+       {std::pair("min", min), std::pair("rows", rows),
+        std::pair("columns", columns), std::pair("depth", depth),
+        std::pair("split", split), std::pair("stages", stages)})
+    if (value < 1)
+      return emitError() << "expected a positive " << name << " (C1) but got "
+                         << value;
+  if (max != 0 && max < min)
+    return emitError() << "expected a max of 0 or at least " << min
+                       << " (C1) but got " << max;
+  if (warps < 1 || warps > 32 || !llvm::isPowerOf2_64(warps))
+    return emitError() << "expected a power of two up to 32 as warps (C1) but "
+                          "got "
+                       << warps;
+  return success();
+}

@@ -162,4 +162,35 @@ def Varve_ModelAttr : Varve_Attr<"Model", "model"> {
   let genVerifyDecl = 1;
 }
 
+//===----------------------------------------------------------------------===//
+// Scheduling
+//===----------------------------------------------------------------------===//
+
+def Varve_StrategyAttr : Varve_Attr<"Strategy", "strategy"> {
+  let summary = "how a kernel is lowered for a range of T";
+  let description = [{
+    For steps of `min` to `max` tokens (0: no upper bound). A block of threads
+    works on `rows` rows, `columns` columns and, where it sums, `depth` at a
+    time; each kind of kernel says what its rows and columns are. `split` blocks
+    share a sum, `stages` is the length of the pipeline that feeds it (1: none),
+    `warps` the number of warps that compute. `engine` is the `#tile.strategy`
+    of the kernel's tile functions.
+
+    * C1: `min`, `rows`, `columns`, `depth`, `split` and `stages` are positive;
+        `max` is 0 or at least `min`; `warps` is a power of two up to 32.
+  }];
+  let parameters = (ins
+    DefaultValuedParameter<"int64_t", "1">:$min,
+    DefaultValuedParameter<"int64_t", "0">:$max,
+    DefaultValuedParameter<"int64_t", "1">:$rows,
+    DefaultValuedParameter<"int64_t", "1">:$columns,
+    DefaultValuedParameter<"int64_t", "1">:$depth,
+    DefaultValuedParameter<"int64_t", "1">:$split,
+    DefaultValuedParameter<"int64_t", "1">:$stages,
+    DefaultValuedParameter<"int64_t", "4">:$warps,
+    OptionalParameter<"::mlir::Attribute">:$engine);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // VARVE_ATTRS

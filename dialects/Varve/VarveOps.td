@@ -11,5 +11,6 @@ include "dialects/Varve/VarveStreamOps.td"
 include "dialects/Varve/VarveLinearOps.td"
 include "dialects/Varve/VarveAttentionOps.td"
 include "dialects/Varve/VarveExpertOps.td"
+include "dialects/Varve/VarveKernelOps.td"
 
 #endif // VARVE_OPS

@@ -2,6 +2,7 @@
 
 #include "lib/Pipelines/Phases.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "passes/Fusion/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Verify/Passes.h"
 #include "varve/Support/DiagnosedError.h"
@@ -26,12 +27,23 @@ static void verifyQuantize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(mlir::varve::createVerifyQuantizedPass({options.precision}));
 }
 
+static void buildFuse(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createInsertCommitsPass());
+  pm.addPass(mlir::varve::createFormKernelsPass());
+}
+
+static void verifyFuse(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyFusedPass());
+}
+
 static const Phase phaseTable[] = {
     {"import", "the model on tensors, weights by name, pools declared",
      ".model.mlir",
      /*build=*/nullptr, verifyImport},
     {"quantize", "a precision policy: element types, scales, pool formats",
      ".quant.mlir", buildQuantize, verifyQuantize},
+    {"fuse", "kernels: ops that run together", ".fused.mlir", buildFuse,
+     verifyFuse},
 };
 
 namespace varve {

@@ -11,6 +11,7 @@
 #include "mlir/InitAllPasses.h"
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Plan/Passes.h"
+#include "passes/Fusion/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -27,6 +28,7 @@ void varve::registerDialects(mlir::DialectRegistry &registry) {
 void varve::registerPasses() {
   mlir::registerAllPasses();
   mlir::varve::registerPlanPasses();
+  mlir::varve::registerFusionPasses();
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerTargetPasses();
   mlir::varve::registerTilePasses();
