@@ -24,6 +24,9 @@ struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
       *this, "precision",
       llvm::cl::desc("Precision policy: f32, bf16, native, or a file of rules"),
       llvm::cl::init("f32")};
+  ListOption<std::string> targets{
+      *this, "targets",
+      llvm::cl::desc("Target models to compile for (default: x86-64)")};
 };
 
 struct Phase {

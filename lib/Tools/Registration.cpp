@@ -12,7 +12,9 @@
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Plan/Passes.h"
 #include "passes/Fusion/Passes.h"
+#include "passes/Lower/Passes.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Schedule/Passes.h"
 #include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
 #include "passes/Verify/Passes.h"
@@ -29,7 +31,9 @@ void varve::registerPasses() {
   mlir::registerAllPasses();
   mlir::varve::registerPlanPasses();
   mlir::varve::registerFusionPasses();
+  mlir::varve::registerLowerPasses();
   mlir::varve::registerQuantizePasses();
+  mlir::varve::registerSchedulePasses();
   mlir::varve::registerTargetPasses();
   mlir::varve::registerTilePasses();
   mlir::varve::registerX86Passes();

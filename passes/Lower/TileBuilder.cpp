@@ -1,0 +1,230 @@
+//===- TileBuilder.cpp - Writing tile programs in C++ ---------------------===//
+
+#include "passes/Lower/TileBuilder.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace mlir::varve;
+
+static RankedTensorType tileOf(ArrayRef<int64_t> shape, Type element) {
+  return RankedTensorType::get(shape, element);
+}
+
+//===----------------------------------------------------------------------===//
+// Scalars
+//===----------------------------------------------------------------------===//
+
+Value TileBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*this, value);
+}
+Value TileBuilder::add(Value a, Value b) {
+  return createOrFold<arith::AddIOp>(a, b);
+}
+Value TileBuilder::sub(Value a, Value b) {
+  return createOrFold<arith::SubIOp>(a, b);
+}
+Value TileBuilder::mul(Value a, Value b) {
+  return createOrFold<arith::MulIOp>(a, b);
+}
+Value TileBuilder::mul(Value a, int64_t b) { return mul(a, index(b)); }
+Value TileBuilder::div(Value a, int64_t b) {
+  return b == 1 ? a : createOrFold<arith::DivUIOp>(a, index(b));
+}
+Value TileBuilder::rem(Value a, int64_t b) {
+  return createOrFold<arith::RemUIOp>(a, index(b));
+}
+Value TileBuilder::programId(int64_t axis) {
+  return tile::ProgramIdOp::create(*this, axis);
+}
+Value TileBuilder::dim(Value view, int64_t dim) {
+  return createOrFold<tile::DimOp>(view, dim);
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+ArrayRef<int64_t> TileBuilder::getShape(Value tile) {
+  return cast<RankedTensorType>(tile.getType()).getShape();
+}
+Type TileBuilder::getElement(Value tile) {
+  return getElementTypeOrSelf(tile.getType());
+}
+
+static TypedAttr scalarAttr(Type element, double value) {
+  if (auto type = dyn_cast<FloatType>(element)) {
+    APFloat number(value);
+    bool lost;
+    number.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                   &lost);
+    return FloatAttr::get(type, number);
+  }
+  return IntegerAttr::get(element, static_cast<int64_t>(value));
+}
+
+Value TileBuilder::constant(ArrayRef<int64_t> shape, Type element,
+                            double value) {
+  return arith::ConstantOp::create(
+      *this, DenseElementsAttr::get(tileOf(shape, element),
+                                    Attribute(scalarAttr(element, value))));
+}
+Value TileBuilder::zeros(ArrayRef<int64_t> shape, Type element) {
+  return constant(shape, element, 0.0);
+}
+Value TileBuilder::splat(Value scalar, ArrayRef<int64_t> shape) {
+  return tile::SplatOp::create(*this, tileOf(shape, scalar.getType()), scalar);
+}
+Value TileBuilder::iota(ArrayRef<int64_t> shape, int64_t dim, Type element) {
+  return tile::IotaOp::create(
+      *this, tileOf(shape, element ? element : getI32Type()), dim);
+}
+Value TileBuilder::numbersFrom(Value first, int64_t count) {
+  Value start = arith::IndexCastOp::create(*this, getI32Type(), first);
+  return addi(splat(start, {count}), iota({count}, 0));
+}
+Value TileBuilder::broadcast(Value source, ArrayRef<int64_t> shape,
+                             ArrayRef<int64_t> dims) {
+  return tile::BroadcastOp::create(*this, tileOf(shape, getElement(source)),
+                                   source, dims);
+}
+Value TileBuilder::acrossColumns(Value column, int64_t columns) {
+  return broadcast(column, {getShape(column)[0], columns}, {0});
+}
+Value TileBuilder::acrossRows(Value row, int64_t rows) {
+  return broadcast(row, {rows, getShape(row)[0]}, {1});
+}
+Value TileBuilder::reshape(Value source, ArrayRef<int64_t> shape) {
+  if (getShape(source) == shape)
+    return source;
+  return tile::ReshapeOp::create(*this, tileOf(shape, getElement(source)),
+                                 source);
+}
+Value TileBuilder::slice(Value source, ArrayRef<int64_t> offsets,
+                         ArrayRef<int64_t> shape) {
+  if (getShape(source) == shape)
+    return source;
+  return tile::SliceOp::create(*this, tileOf(shape, getElement(source)), source,
+                               offsets);
+}
+Value TileBuilder::reduce(tile::ReduceKind kind, Value source, int64_t dim) {
+  return tile::ReduceOp::create(*this, kind, source, dim);
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+Value TileBuilder::addf(Value a, Value b) {
+  return arith::AddFOp::create(*this, a, b);
+}
+Value TileBuilder::subf(Value a, Value b) {
+  return arith::SubFOp::create(*this, a, b);
+}
+Value TileBuilder::mulf(Value a, Value b) {
+  return arith::MulFOp::create(*this, a, b);
+}
+Value TileBuilder::divf(Value a, Value b) {
+  return arith::DivFOp::create(*this, a, b);
+}
+Value TileBuilder::maxf(Value a, Value b) {
+  return arith::MaximumFOp::create(*this, a, b);
+}
+Value TileBuilder::minf(Value a, Value b) {
+  return arith::MinimumFOp::create(*this, a, b);
+}
+Value TileBuilder::like(Value a, double value) {
+  Type element = getElement(a);
+  if (isa<RankedTensorType>(a.getType()))
+    return constant(getShape(a), element, value);
+  return arith::ConstantOp::create(*this, scalarAttr(element, value));
+}
+Value TileBuilder::likeInt(Value a, int64_t value) {
+  auto attr = IntegerAttr::get(getElement(a), value);
+  if (auto type = dyn_cast<RankedTensorType>(a.getType()))
+    return arith::ConstantOp::create(
+        *this, DenseElementsAttr::get(type, Attribute(attr)));
+  return arith::ConstantOp::create(*this, attr);
+}
+Value TileBuilder::addi(Value a, Value b) {
+  return arith::AddIOp::create(*this, a, b);
+}
+Value TileBuilder::muli(Value a, Value b) {
+  return arith::MulIOp::create(*this, a, b);
+}
+Value TileBuilder::compare(arith::CmpIPredicate predicate, Value a, Value b) {
+  return arith::CmpIOp::create(*this, predicate, a, b);
+}
+Value TileBuilder::compare(arith::CmpFPredicate predicate, Value a, Value b) {
+  return arith::CmpFOp::create(*this, predicate, a, b);
+}
+Value TileBuilder::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(*this, condition, a, b);
+}
+Value TileBuilder::sigmoid(Value z) {
+  Value e = math::ExpOp::create(*this, arith::NegFOp::create(*this, z));
+  return divf(like(z, 1.0), addf(e, 1.0));
+}
+Value TileBuilder::rsqrt(Value x) {
+  return divf(like(x, 1.0), math::SqrtOp::create(*this, x));
+}
+
+Value TileBuilder::toF32(Value source) {
+  if (getElement(source).isF32())
+    return source;
+  if (isa<RankedTensorType>(source.getType()))
+    return arith::ExtFOp::create(
+        *this, tileOf(getShape(source), getF32Type()), source);
+  return arith::ExtFOp::create(*this, getF32Type(), source);
+}
+Value TileBuilder::round(Value source, Type element) {
+  if (getElement(source) == element)
+    return source;
+  if (isa<RankedTensorType>(source.getType()))
+    return arith::TruncFOp::create(*this, tileOf(getShape(source), element),
+                                   source);
+  return arith::TruncFOp::create(*this, element, source);
+}
+Value TileBuilder::toFloat(Value numbers) {
+  Type type = getF32Type();
+  if (isa<RankedTensorType>(numbers.getType()))
+    type = tileOf(getShape(numbers), type);
+  return arith::SIToFPOp::create(*this, type, numbers);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+static Type viewElement(Value view) {
+  return cast<tile::ViewType>(view.getType()).getElementType();
+}
+
+/// The attribute of `dims`; none where it says nothing.
+static DenseI64ArrayAttr dimsAttr(TileBuilder &b, ArrayRef<int64_t> dims) {
+  return dims.empty() ? DenseI64ArrayAttr() : b.getDenseI64ArrayAttr(dims);
+}
+
+Value TileBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> shape,
+                        ArrayRef<int64_t> dims, Value mask, Value fill) {
+  return tile::LoadOp::create(*this, tileOf(shape, viewElement(view)), view,
+                              offsets, mask, fill, dimsAttr(*this, dims),
+                              tile::CacheHint::Normal);
+}
+
+void TileBuilder::store(Value value, Value view, ValueRange offsets,
+                        ArrayRef<int64_t> dims, Value mask) {
+  tile::StoreOp::create(*this, value, view, offsets, mask,
+                        dimsAttr(*this, dims), tile::CacheHint::Normal);
+}
+
+Value TileBuilder::gather(Value view, Value rows, int64_t columns,
+                          Value column) {
+  SmallVector<int64_t> shape = {getShape(rows)[0]};
+  if (column)
+    shape.push_back(columns);
+  return tile::GatherOp::create(*this, tileOf(shape, viewElement(view)), view,
+                                rows, column, /*table=*/Value(),
+                                /*sequences=*/Value(), /*fill=*/Value(),
+                                /*page_size=*/IntegerAttr(),
+                                tile::CacheHint::Normal);
+}
