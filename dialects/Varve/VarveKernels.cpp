@@ -141,8 +141,8 @@ static LogicalResult verifyPools(LaunchOp launch, KernelFuncOp kernel,
                                  SymbolTableCollection &tables) {
   if (launch.getPools().size() != kernel.getPools().size())
     return launch.emitOpError()
-           << "expected " << kernel.getPools().size()
-           << " pools (C2) but got " << launch.getPools().size();
+           << "expected " << kernel.getPools().size() << " pools (C2) but got "
+           << launch.getPools().size();
   for (auto [given, wanted] :
        llvm::zip_equal(launch.getPools().getAsRange<FlatSymbolRefAttr>(),
                        kernel.getPools().getAsRange<FlatSymbolRefAttr>())) {
@@ -156,9 +156,9 @@ static LogicalResult verifyPools(LaunchOp launch, KernelFuncOp kernel,
         pool.getRatio() != model.getRatio() ||
         pool.getPage() != model.getPage() ||
         pool.getFormat() != model.getFormat()) {
-      InFlightDiagnostic diagnostic =
-          launch.emitOpError() << "expected a pool like " << wanted
-                               << " (C2) but got " << given;
+      InFlightDiagnostic diagnostic = launch.emitOpError()
+                                      << "expected a pool like " << wanted
+                                      << " (C2) but got " << given;
       diagnostic.attachNote(model.getLoc()) << "the kernel's pool";
       diagnostic.attachNote(pool.getLoc()) << "the launch's pool";
       return failure();
@@ -173,8 +173,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (!kernel)
     return emitOpError() << "expected a 'varve.kernel_func' called "
                          << getKernelAttr() << " (C1)";
-  auto type = FunctionType::get(getContext(), getOperandTypes(),
-                                getResultTypes());
+  auto type =
+      FunctionType::get(getContext(), getOperandTypes(), getResultTypes());
   if (type != kernel.getFunctionType())
     return emitOpError() << "expected the type " << kernel.getFunctionType()
                          << " of the kernel (C1) but got " << type;
@@ -206,8 +206,7 @@ LogicalResult CommitOp::verify() {
 
 LogicalResult CommitOp::verifySymbolUses(SymbolTableCollection &tables) {
   auto pool = tables.lookupNearestSymbolFrom<PoolOp>(*this, getPoolAttr());
-  PoolKind expected =
-      getValues().empty() ? PoolKind::Window : PoolKind::State;
+  PoolKind expected = getValues().empty() ? PoolKind::Window : PoolKind::State;
   if (!pool)
     return emitOpError() << "expected a pool called " << getPoolAttr()
                          << " (C1)";

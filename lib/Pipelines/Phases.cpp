@@ -2,11 +2,8 @@
 
 #include "lib/Pipelines/Phases.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "mlir/Transforms/Passes.h"
 #include "passes/Fusion/Passes.h"
-#include "passes/Lower/Passes.h"
 #include "passes/Quantize/Passes.h"
-#include "passes/Schedule/Passes.h"
 #include "passes/Verify/Passes.h"
 #include "varve/Support/DiagnosedError.h"
 #include "varve/Support/NearestName.h"
@@ -39,29 +36,6 @@ static void verifyFuse(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(mlir::varve::createVerifyFusedPass());
 }
 
-static void buildSchedule(OpPassManager &pm, const PhaseOptions &options) {
-  pm.addPass(mlir::varve::createOutlineKernelsPass());
-  mlir::varve::SplitTargetsPassOptions split;
-  llvm::append_range(split.targets, options.targets);
-  if (split.targets.empty())
-    split.targets.push_back("x86-64");
-  pm.addPass(mlir::varve::createSplitTargetsPass(split));
-  pm.addPass(mlir::varve::createChooseStrategiesPass());
-}
-
-static void verifySchedule(OpPassManager &pm, const PhaseOptions &) {
-  pm.addPass(mlir::varve::createVerifyScheduledPass());
-}
-
-static void buildLower(OpPassManager &pm, const PhaseOptions &) {
-  pm.addPass(mlir::varve::createLowerKernelsPass());
-  pm.addPass(createCSEPass());
-}
-
-static void verifyLower(OpPassManager &pm, const PhaseOptions &) {
-  pm.addPass(mlir::varve::createVerifyLoweredPass());
-}
-
 static const Phase phaseTable[] = {
     {"import", "the model on tensors, weights by name, pools declared",
      ".model.mlir",
@@ -70,10 +44,6 @@ static const Phase phaseTable[] = {
      ".quant.mlir", buildQuantize, verifyQuantize},
     {"fuse", "kernels: ops that run together", ".fused.mlir", buildFuse,
      verifyFuse},
-    {"schedule", "each distinct kernel once per target, with strategies",
-     ".sched.mlir", buildSchedule, verifySchedule},
-    {"lower", "tile programs and the plan that launches them", ".tile.mlir",
-     buildLower, verifyLower},
 };
 
 namespace varve {

@@ -258,17 +258,17 @@ varve::loadExecutable(mlir::MLIRContext &context, const ModelOptions &options,
   auto module = loadModule(context, options, model);
   if (!module)
     return module;
+  // What the interpreter executes is the artefact of this phase.
+  Expected<const Phase *> quantize = findPhase("quantize");
+  if (!quantize)
+    return quantize.takeError();
   const Phase *from = nullptr;
   if ((**module)->hasAttr(mlir::varve::kPrecisionAttrName) &&
-      !options.precision.getNumOccurrences()) {
-    Expected<const Phase *> quantize = findPhase("quantize");
-    if (!quantize)
-      return quantize.takeError();
+      !options.precision.getNumOccurrences())
     from = *quantize;
-  }
   PhaseOptions phaseOptions;
   phaseOptions.precision = resolvePrecision(options, **module);
-  if (Error error = runPhases(**module, from, phases().back(), phaseOptions,
+  if (Error error = runPhases(**module, from, **quantize, phaseOptions,
                               [](const Phase &) { return Error::success(); }))
     return std::move(error);
   return module;

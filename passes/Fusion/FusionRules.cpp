@@ -86,8 +86,7 @@ void RuleSet::applyToProducers(StringRef name, Rule rule) {
   for (Operation *op : groups.getOps())
     for (Value operand : op->getOperands())
       if (Operation *from = operand.getDefiningOp())
-        if (isComputeOp(from) &&
-            groups.getGroup(from) != groups.getGroup(op) &&
+        if (isComputeOp(from) && groups.getGroup(from) != groups.getGroup(op) &&
             (this->*rule)(op, from))
           join(name, from, op);
 }

@@ -41,11 +41,10 @@ struct InsertCommitsPass
     getOperation().walk([&](CompressOp compress) {
       OpBuilder builder(compress);
       builder.setInsertionPointAfter(compress);
-      CommitOp::create(builder, getCommitLoc(compress),
-                       compress.getStateAttr(),
-                       ValueRange{compress.getKv(), compress.getGate(),
-                                  compress.getBias()},
-                       compress.getPositions(), compress.getSlots());
+      CommitOp::create(
+          builder, getCommitLoc(compress), compress.getStateAttr(),
+          ValueRange{compress.getKv(), compress.getGate(), compress.getBias()},
+          compress.getPositions(), compress.getSlots());
     });
     if (failed)
       signalPassFailure();
@@ -56,10 +55,10 @@ private:
     Operation *last = append;
     for (Operation *reader : readers[append.getPoolAttr()]) {
       if (reader->getBlock() != append->getBlock()) {
-        InFlightDiagnostic diagnostic =
-            append.emitOpError()
-            << "expected the readers of " << append.getPoolAttr()
-            << " in the function of its append";
+        InFlightDiagnostic diagnostic = append.emitOpError()
+                                        << "expected the readers of "
+                                        << append.getPoolAttr()
+                                        << " in the function of its append";
         diagnostic.attachNote(reader->getLoc()) << "this one is elsewhere";
         return failure();
       }

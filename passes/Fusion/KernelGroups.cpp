@@ -194,8 +194,7 @@ void KernelGroups::formKernels() {
     Block *body = &kernel.getBody().emplaceBlock();
     for (Operation *op : members[group])
       op->moveBefore(body, body->end());
-    for (auto [result, outer] :
-         llvm::zip_equal(results, kernel.getResults()))
+    for (auto [result, outer] : llvm::zip_equal(results, kernel.getResults()))
       result.replaceUsesWithIf(outer, [&](OpOperand &use) {
         return use.getOwner()->getBlock() != body;
       });

@@ -49,9 +49,7 @@ public:
   ArrayRef<Operation *> getOps(Group group) const { return members[group]; }
   /// All ops, in textual order.
   ArrayRef<Operation *> getOps() const { return ops; }
-  bool isAlone(Operation *op) const {
-    return getOps(getGroup(op)).size() == 1;
-  }
+  bool isAlone(Operation *op) const { return getOps(getGroup(op)).size() == 1; }
 
   /// An op of a third group that lies between two groups, so that they cannot
   /// be one; null if there is none.
@@ -64,7 +62,6 @@ public:
   void formKernels();
 
 private:
-
   Block &block;
   SmallVector<Operation *> ops;
   DenseMap<Operation *, unsigned> numbers;

@@ -18,9 +18,8 @@ struct VerifyFusedPass : varve::impl::VerifyFusedPassBase<VerifyFusedPass> {
   void runOnOperation() override {
     bool failed = false;
     DenseMap<Attribute, unsigned> commits;
-    getOperation().walk([&](CommitOp commit) {
-      ++commits[commit.getPoolAttr()];
-    });
+    getOperation().walk(
+        [&](CommitOp commit) { ++commits[commit.getPoolAttr()]; });
     auto expectCommit = [&](Operation *op, FlatSymbolRefAttr pool) {
       if (commits.lookup(pool) == 1)
         return;

@@ -16,17 +16,18 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, EmbedOp op) {
   int64_t width = emitter.getWidth(op.getResult());
   Value table =
       emitter.kernel.view(emitter.kernel.getKernel().getMemory(op.getTable()));
-  Value rows = b.gather(table, emitter.getNarrow(op.getIds()).front(),
-                        emitter.getColumns(width),
-                        emitter.getFirstColumn(width));
+  Value rows =
+      b.gather(table, emitter.getNarrow(op.getIds()).front(),
+               emitter.getColumns(width), emitter.getFirstColumn(width));
   emitter.setRounded(op.getResult(), b.toF32(rows));
   return success();
 }
 
 LogicalResult mlir::varve::emitRow(RowEmitter &emitter, StreamExpandOp op) {
   Value x = emitter.getWide(op.getX()).front();
-  emitter.setWide(op.getResult(),
-                  SmallVector<Value>(op.getResult().getType().getDimSize(1), x));
+  emitter.setWide(
+      op.getResult(),
+      SmallVector<Value>(op.getResult().getType().getDimSize(1), x));
   return success();
 }
 
@@ -163,9 +164,9 @@ static SmallVector<Value> getOrder(TileBuilder &b, ArrayRef<Value> ids) {
       if (i == j)
         continue;
       // Of equal ids the earlier comes first.
-      Value before =
-          b.compare(j < i ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt,
-                    ids[j], ids[i]);
+      Value before = b.compare(j < i ? arith::CmpIPredicate::sle
+                                     : arith::CmpIPredicate::slt,
+                               ids[j], ids[i]);
       rank = b.addi(rank, b.select(before, one, zero));
     }
     ranks.push_back(rank);
@@ -175,7 +176,8 @@ static SmallVector<Value> getOrder(TileBuilder &b, ArrayRef<Value> ids) {
     for (size_t i = 1; i < ids.size(); ++i) {
       Value isHere = b.compare(arith::CmpIPredicate::eq, ranks[i],
                                b.likeInt(ranks[i], static_cast<int64_t>(r)));
-      which = b.select(isHere, b.likeInt(which, static_cast<int64_t>(i)), which);
+      which =
+          b.select(isHere, b.likeInt(which, static_cast<int64_t>(i)), which);
     }
     order.push_back(which);
   }
@@ -187,15 +189,15 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, CombineOp op) {
     return op.emitOpError("needs the experts' results in memory");
   TileBuilder &b = emitter.b;
   KernelBuilder &kernel = emitter.kernel.getKernel();
-  auto type = cast<plan::DeviceTensorType>(
-      kernel.getMemory(op.getX()).getType());
+  auto type =
+      cast<plan::DeviceTensorType>(kernel.getMemory(op.getX()).getType());
   auto active = type.getShape()[1].getConstant();
   int64_t width = emitter.getWidth(op.getX());
   int64_t columns = emitter.getColumns(width);
   // The experts' rows, [T A, D], fetched in the order in which they are added.
-  Value rows = emitter.kernel.view(kernel.reshape(
-      kernel.getMemory(op.getX()),
-      {type.getShape()[0].times(active), type.getShape()[2]}));
+  Value rows = emitter.kernel.view(
+      kernel.reshape(kernel.getMemory(op.getX()),
+                     {type.getShape()[0].times(active), type.getShape()[2]}));
   Value token = emitter.getTokens();
   Value first = b.muli(token, b.likeInt(token, active));
   Value sum = b.zeros({emitter.window.rows, columns}, b.getF32Type());

@@ -30,8 +30,7 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, RmsNormOp op) {
   int64_t columns = TileBuilder::getShape(x)[1];
   Value square = step(b.mulf(x, x));
   Value sum = b.reduce(tile::ReduceKind::Sum, square, 1);
-  Value mean =
-      step(b.divf(sum, b.like(sum, emitter.getWidth(op.getX()))));
+  Value mean = step(b.divf(sum, b.like(sum, emitter.getWidth(op.getX()))));
   Value eps = b.like(mean, static_cast<float>(op.getEps().convertToDouble()));
   Value factor = step(b.rsqrt(step(b.addf(mean, eps))));
   Value y = step(b.mulf(x, b.acrossColumns(factor, columns)));
@@ -47,7 +46,8 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, RmsNormOp op) {
 /// elements are dropped by a sum with zero, which moves nothing between lanes.
 static Value getHalf(TileBuilder &b, Value pairs, Value isOdd, bool odd) {
   Value zero = b.like(pairs, 0.0);
-  Value only = odd ? b.select(isOdd, pairs, zero) : b.select(isOdd, zero, pairs);
+  Value only =
+      odd ? b.select(isOdd, pairs, zero) : b.select(isOdd, zero, pairs);
   return b.reduce(tile::ReduceKind::Sum, only, 2);
 }
 
@@ -82,12 +82,12 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, RopeOp op) {
 
   SmallVector<float> frequencies = getRopeFrequencies(op.getTable());
   Value table = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(
-             RankedTensorType::get({dim / 2}, b.getF32Type()),
-             ArrayRef<float>(frequencies)));
+      b,
+      DenseElementsAttr::get(RankedTensorType::get({dim / 2}, b.getF32Type()),
+                             ArrayRef<float>(frequencies)));
   Value position = b.toFloat(emitter.getNarrow(op.getPositions()).front());
-  Value angle = b.mulf(b.acrossColumns(position, dim / 2),
-                       b.acrossRows(table, rows));
+  Value angle =
+      b.mulf(b.acrossColumns(position, dim / 2), b.acrossRows(table, rows));
 
   SmallVector<Value> pieces;
   if (plain)

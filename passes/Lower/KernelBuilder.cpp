@@ -42,11 +42,10 @@ DeviceTensorType mlir::varve::getPlanType(RankedTensorType type,
   MLIRContext *context = type.getContext();
   SmallVector<LinearAttr> shape;
   for (int64_t size : type.getShape())
-    shape.push_back(
-        ShapedType::isDynamic(size)
-            ? LinearAttr::get(context,
-                              logitRows ? Symbol::Rows : Symbol::Tokens)
-            : LinearAttr::get(context, size));
+    shape.push_back(ShapedType::isDynamic(size)
+                        ? LinearAttr::get(context, logitRows ? Symbol::Rows
+                                                             : Symbol::Tokens)
+                        : LinearAttr::get(context, size));
   return DeviceTensorType::get(shape, type.getElementType());
 }
 
@@ -94,16 +93,15 @@ FailureOr<KernelSignature> KernelBuilder::run() {
   SmallVector<Type> types;
   bool logitRows = false;
   for (BlockArgument argument : source.getArguments())
-    types.push_back(
-        getPlanType(cast<RankedTensorType>(argument.getType()),
-                    kernel.hasLogitRows(argument.getArgNumber())));
+    types.push_back(getPlanType(cast<RankedTensorType>(argument.getType()),
+                                kernel.hasLogitRows(argument.getArgNumber())));
   for (auto [i, type] : llvm::enumerate(kernel.getResultTypes())) {
     bool isLogits = kernel.getResultAttr(i, kLogitRowsAttrName) != nullptr;
     logitRows |= isLogits;
     types.push_back(getPlanType(cast<RankedTensorType>(type), isLogits));
   }
-  count = LinearAttr::get(getContext(),
-                          logitRows ? Symbol::Rows : Symbol::Tokens);
+  count =
+      LinearAttr::get(getContext(), logitRows ? Symbol::Rows : Symbol::Tokens);
 
   builder.setInsertionPoint(kernel);
   // Tile functions have the better right to the name: profiles show it.
@@ -135,13 +133,17 @@ FailureOr<KernelSignature> KernelBuilder::run() {
     builder.setInsertionPointToEnd(&body);
     if (!isOnly) {
       auto when = plan::WhenOp::create(
-          builder, kernel.getLoc(), count, builder.getI64IntegerAttr(each.getMin()),
+          builder, kernel.getLoc(), count,
+          builder.getI64IntegerAttr(each.getMin()),
           each.getMax() ? builder.getI64IntegerAttr(each.getMax())
                         : IntegerAttr());
       builder.setInsertionPointToStart(&when.getBody().emplaceBlock());
     }
     if (failed(lowering->lower(*this)))
       return failure();
+    for (Value value : scratch)
+      memories.erase(value);
+    scratch.clear();
   }
   builder.setInsertionPointToEnd(&body);
   plan::ReturnOp::create(builder, kernel.getLoc());
@@ -157,8 +159,19 @@ FailureOr<KernelSignature> KernelBuilder::run() {
 Value KernelBuilder::getMemory(Value value) {
   auto it = memories.find(value);
   VARVE_ASSERT(it != memories.end(),
-               "only arguments and yielded values have memory");
+               "only arguments, yielded and materialized values have memory");
   return it->second.front();
+}
+
+Value KernelBuilder::materialize(Value value) {
+  SmallVector<Value, 1> &memory = memories[value];
+  if (memory.empty()) {
+    DeviceTensorType type = getPlanType(cast<RankedTensorType>(value.getType()),
+                                        count.getSymbol() == Symbol::Rows);
+    memory.push_back(allocate(type.getShape(), type.getElementType()));
+    scratch.push_back(value);
+  }
+  return memory.front();
 }
 
 SmallVector<Value> KernelBuilder::getOutputs(Value value) {
@@ -212,8 +225,7 @@ static DeviceTensorType getStridedRows(PoolOp pool, int64_t columns,
   int64_t stride = rowBits / bits;
   if (stride == columns)
     return DeviceTensorType::get({getPoolRows(pool), size}, element);
-  return DeviceTensorType::get({getPoolRows(pool), size}, element,
-                               {stride, 1});
+  return DeviceTensorType::get({getPoolRows(pool), size}, element, {stride, 1});
 }
 
 Value KernelBuilder::getPoolSegment(FlatSymbolRefAttr symbol,
@@ -266,4 +278,35 @@ Value KernelBuilder::flatten(Value tensor) {
   for (LinearAttr each : type.getShape().drop_front())
     columns *= each.getConstant();
   return reshape(tensor, {type.getShape().front(), size(columns)});
+}
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+OpBuilder KernelBuilder::getFunctionBuilder() {
+  OpBuilder functions(kernel.getContext());
+  functions.setInsertionPointAfter(kernel);
+  return functions;
+}
+
+std::string KernelBuilder::getFunctionName(StringRef suffix) {
+  std::string name = kernel.getSymName().str();
+  if (!suffix.empty())
+    name += ("_" + suffix).str();
+  return name;
+}
+
+void KernelBuilder::launch(tile::FuncOp function, ValueRange operands) {
+  function.setPrivate();
+  if (auto engine = cast_or_null<tile::StrategyAttr>(strategy.getEngine()))
+    function.setStrategyAttr(engine);
+  symbols.insert(function);
+  plan::LaunchOp::create(builder, function.getLoc(),
+                         FlatSymbolRefAttr::get(function.getSymNameAttr()),
+                         operands);
+}
+
+Value KernelBuilder::getSize(LinearAttr size, Type type) {
+  return plan::SizeOp::create(builder, kernel.getLoc(), type, size);
 }

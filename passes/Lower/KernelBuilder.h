@@ -1,10 +1,10 @@
 //===- KernelBuilder.h - A kernel as plan and tile functions ---*- C++ -*-===//
 //
 // What the lowering of a kernel works with. A `varve.kernel_func` becomes a
-// private `plan.func` (`NAME.launches`), in destination style: its arguments are
-// the kernel's, then its results, then what the kernel asks for besides (the
-// step's hidden inputs, memory of its pools), in the order of first request.
-// `KernelSignature` remembers those, so that a launch can pass them.
+// private `plan.func` (`NAME.launches`), in destination style: its arguments
+// are the kernel's, then its results, then what the kernel asks for besides
+// (the step's hidden inputs, memory of its pools), in the order of first
+// request. `KernelSignature` remembers those, so that a launch can pass them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_LOWER_KERNELBUILDER_H
@@ -82,9 +82,14 @@ public:
   //===--------------------------------------------------------------------===//
   // Memory: plan tensors
   //===--------------------------------------------------------------------===//
-  /// The memory of an argument, or of a value that the kernel yields. A value
-  /// that is yielded twice lives in the first place and is stored to both.
+  /// The memory of an argument, of a value that the kernel yields, or of one
+  /// that was materialized. A value that is yielded twice lives in the first
+  /// place and is stored to both.
   Value getMemory(Value value);
+  /// Gives a value memory if it has none: scratch, through which a launch of
+  /// this kernel passes it on to the next. Until the end of the strategy.
+  Value materialize(Value value);
+  bool hasMemory(Value value) { return memories.contains(value); }
   /// All memories of a value that the kernel yields; empty for others.
   SmallVector<Value> getOutputs(Value value);
   bool isYielded(Value value) { return !getOutputs(value).empty(); }
@@ -113,8 +118,19 @@ public:
     return plan::LinearAttr::get(getContext(), constant);
   }
 
+  //===--------------------------------------------------------------------===//
+  // Launches
+  //===--------------------------------------------------------------------===//
   /// Where launches are emitted.
   OpBuilder &getPlanBuilder() { return builder; }
+  /// Where tile functions are made, and the kernel's name for one of them.
+  OpBuilder getFunctionBuilder();
+  std::string getFunctionName(StringRef suffix);
+  /// Launches a tile function that was made with these; gives it a name of its
+  /// own if need be, and the strategy's engine.
+  void launch(tile::FuncOp function, ValueRange operands);
+  /// A size as a scalar operand.
+  Value getSize(plan::LinearAttr size, Type type);
 
 private:
   BlockArgument addExtra(const KernelExtra &extra);
@@ -127,6 +143,8 @@ private:
   plan::LinearAttr count;
   KernelSignature signature;
   DenseMap<Value, SmallVector<Value, 1>> memories;
+  /// Materialized values of the strategy at hand.
+  SmallVector<Value> scratch;
   unsigned numOwnArguments = 0;
 };
 

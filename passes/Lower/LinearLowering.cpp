@@ -71,9 +71,8 @@ static LinearKernel readKernel(KernelFuncOp kernel) {
   LinearKernel result;
   for (Operation &op : kernel.getBody().front().without_terminator())
     llvm::TypeSwitch<Operation *>(&op)
-        .Case([&](LinearOp op) {
-          result.products.push_back(readProduct(op, 1));
-        })
+        .Case(
+            [&](LinearOp op) { result.products.push_back(readProduct(op, 1)); })
         .Case([&](GroupedLinearOp op) {
           result.products.push_back(
               readProduct(op, static_cast<int64_t>(op.getGroups())));
@@ -137,9 +136,9 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
                                         /*in_flight=*/1,
                                         /*blocks_per_multiprocessor=*/1,
                                         /*staged_store=*/false);
-  return {few, some,
-          make(65, 0, 128, isPair ? 64 : 128, bits == 8 ? 128 : 64, 4, 8,
-               engine)};
+  return {
+      few, some,
+      make(65, 0, 128, isPair ? 64 : 128, bits == 8 ? 128 : 64, 4, 8, engine)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -206,7 +205,8 @@ LogicalResult LinearEmitter::check() {
            << "cannot be lowered by " << strategy << ": ";
   };
   if (depth % first.format.getDepthUnit() != 0)
-    return fail() << "depth must be a multiple of " << first.format.getDepthUnit()
+    return fail() << "depth must be a multiple of "
+                  << first.format.getDepthUnit()
                   << ", the columns that share scales";
   if (columns % source.columnUnit != 0)
     return fail() << "columns must be a multiple of " << source.columnUnit
@@ -228,9 +228,9 @@ Value LinearEmitter::viewByGroup(Value memory, int64_t groups) {
     return kernel.view(builder.reshape(
         memory, {builder.size(groups),
                  builder.size(first.getConstant() / groups), second}));
-  return kernel.view(builder.reshape(
-      memory, {first, builder.size(groups),
-               builder.size(second.getConstant() / groups)}));
+  return kernel.view(
+      builder.reshape(memory, {first, builder.size(groups),
+                               builder.size(second.getConstant() / groups)}));
 }
 
 LinearEmitter::Views LinearEmitter::getViews(const Product &product) {
@@ -238,8 +238,8 @@ LinearEmitter::Views LinearEmitter::getViews(const Product &product) {
   views.x = viewByGroup(builder.getMemory(product.x), product.groups);
   views.weight = viewByGroup(builder.getMemory(product.weight), product.groups);
   if (product.xScale)
-    views.xScale = viewByGroup(builder.getMemory(product.xScale),
-                               product.groups);
+    views.xScale =
+        viewByGroup(builder.getMemory(product.xScale), product.groups);
   // Blocks of rows may straddle groups, so scales are not seen by group.
   if (product.weightScale)
     views.weightScale = kernel.view(builder.getMemory(product.weightScale));
@@ -315,8 +315,8 @@ SmallVector<Value> LinearEmitter::emitLoop(ArrayRef<Views> views) {
   Value k = loop.getInductionVar();
   SmallVector<Value> operands = {loadX(first, views[0], k)};
   for (auto [i, product] : llvm::enumerate(source.products))
-    operands.push_back(b.load(views[i].weight, inGroup(column, k, true),
-                              {columns, depth}));
+    operands.push_back(
+        b.load(views[i].weight, inGroup(column, k, true), {columns, depth}));
   scf::YieldOp::create(
       b, multiplyAll(views, k, operands, loop.getRegionIterArgs()));
   return SmallVector<Value>(loop.getResults());
@@ -400,8 +400,7 @@ LogicalResult LinearEmitter::emitEpilogue(ArrayRef<Value> sums) {
   window.firstRow = row;
   window.width = first.N * first.groups;
   window.columns = columns;
-  window.firstColumn =
-      group ? b.add(column, b.mul(group, first.N)) : column;
+  window.firstColumn = group ? b.add(column, b.mul(group, first.N)) : column;
   RowEmitter emitter(kernel, window);
   for (auto [product, sum] : llvm::zip_equal(source.products, sums))
     emitter.setRounded(product.op->getResult(0), sum);

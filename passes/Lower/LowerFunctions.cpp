@@ -25,8 +25,8 @@ private:
   /// Memory for a result: the function's output if it returns the value.
   Value getDestination(Value result, DeviceTensorType type);
   Value getInput(StepInput input) {
-    return target.getBody().front().getArgument(
-        source.getNumArguments() + static_cast<unsigned>(input));
+    return target.getBody().front().getArgument(source.getNumArguments() +
+                                                static_cast<unsigned>(input));
   }
   void lowerLaunch(LaunchOp launch);
   void lowerCall(func::CallOp call);
@@ -43,16 +43,14 @@ private:
 
 static plan::DeviceTensorType getArgumentPlanType(func::FuncOp function,
                                                   unsigned i) {
-  return getPlanType(
-      cast<RankedTensorType>(function.getArgumentTypes()[i]),
-      function.getArgAttr(i, kLogitRowsAttrName) != nullptr);
+  return getPlanType(cast<RankedTensorType>(function.getArgumentTypes()[i]),
+                     function.getArgAttr(i, kLogitRowsAttrName) != nullptr);
 }
 
 static plan::DeviceTensorType getResultPlanType(func::FuncOp function,
                                                 unsigned i) {
-  return getPlanType(
-      cast<RankedTensorType>(function.getResultTypes()[i]),
-      function.getResultAttr(i, kLogitRowsAttrName) != nullptr);
+  return getPlanType(cast<RankedTensorType>(function.getResultTypes()[i]),
+                     function.getResultAttr(i, kLogitRowsAttrName) != nullptr);
 }
 
 LogicalResult FunctionLowering::makeFunction() {
@@ -60,8 +58,8 @@ LogicalResult FunctionLowering::makeFunction() {
   for (unsigned i = 0; i < source.getNumArguments(); ++i)
     types.push_back(getArgumentPlanType(source, i));
   for (unsigned i = 0; i < kNumStepInputs; ++i)
-    types.push_back(getStepInputType(source.getContext(),
-                                     static_cast<StepInput>(i)));
+    types.push_back(
+        getStepInputType(source.getContext(), static_cast<StepInput>(i)));
   for (unsigned i = 0; i < source.getNumResults(); ++i)
     types.push_back(getResultPlanType(source, i));
 
@@ -86,8 +84,8 @@ LogicalResult FunctionLowering::makeFunction() {
         body.getArgument(source.getNumArguments() + kNumStepInputs + i);
     if (isa<BlockArgument>(value) || !outputs.try_emplace(value, output).second)
       return end->emitOpError()
-             << "expected to return different computed values, but result "
-             << i << " is an argument or returned before";
+             << "expected to return different computed values, but result " << i
+             << " is an argument or returned before";
   }
   builder.setInsertionPointToEnd(&body);
   return success();
@@ -138,8 +136,8 @@ void FunctionLowering::lowerLaunch(LaunchOp launch) {
     arguments.push_back(memories.lookup(operand));
   for (Value result : launch.getResults())
     arguments.push_back(getDestination(
-        result, cast<DeviceTensorType>(
-                    kernel.getArgumentTypes()[arguments.size()])));
+        result,
+        cast<DeviceTensorType>(kernel.getArgumentTypes()[arguments.size()])));
   for (const KernelExtra &extra : signature.extras) {
     if (extra.input) {
       arguments.push_back(getInput(*extra.input));

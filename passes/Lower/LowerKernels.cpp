@@ -70,7 +70,8 @@ static LogicalResult lowerModule(ModuleOp module) {
 
 namespace {
 
-struct LowerKernelsPass : mlir::varve::impl::LowerKernelsPassBase<LowerKernelsPass> {
+struct LowerKernelsPass
+    : mlir::varve::impl::LowerKernelsPassBase<LowerKernelsPass> {
   void runOnOperation() override {
     for (auto nested : getOperation().getOps<ModuleOp>())
       if (failed(lowerModule(nested)))

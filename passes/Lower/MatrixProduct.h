@@ -47,7 +47,8 @@ struct ProductOperand {
 /// Scales of a tile of the weight: [rows / g, depth / weightColumns] for the
 /// tile of `columns` rows whose first is row `row` of the matrix; `view` has
 /// the scales of all rows, [N / weightRows, K / weightColumns]. g is a constant
-/// that divides `columns`. `aligned` says that `row` is a multiple of `columns`.
+/// that divides `columns`. `aligned` says that `row` is a multiple of
+/// `columns`.
 Value loadWeightScales(TileBuilder &b, const ProductFormat &format, Value view,
                        Value row, Value k, int64_t columns, int64_t depth,
                        bool aligned);

@@ -127,8 +127,7 @@ RowEmitter::Parts RowEmitter::getNarrow(Value value) {
         SmallVector<Value> offsets = {window.firstRow, b.index(i)};
         if (type.getRank() == 3)
           offsets.push_back(b.index(j));
-        parts.push_back(
-            b.load(view, offsets, {window.rows}, /*dims=*/{0}));
+        parts.push_back(b.load(view, offsets, {window.rows}, /*dims=*/{0}));
       }
   }
   return narrow[value] = parts;
@@ -143,19 +142,27 @@ Value RowEmitter::getF32(Value value) {
 Value RowEmitter::getColumnWeight(Value weight) {
   int64_t width = typeOf(weight).getDimSize(0);
   Value view = kernel.view(kernel.getKernel().getMemory(weight));
-  return b.toF32(
-      b.load(view, {getFirstColumn(width)}, {getColumns(width)}));
+  return b.toF32(b.load(view, {getFirstColumn(width)}, {getColumns(width)}));
 }
 
 void RowEmitter::setRounded(Value value, Value tile) {
   setWide(value, {b.round(tile, typeOf(value).getElementType())});
 }
 
+/// Where a result goes: to what the kernel yields, and to its memory if ops
+/// outside of this emitter use it.
+SmallVector<Value> RowEmitter::getStores(Value result) {
+  KernelBuilder &builder = kernel.getKernel();
+  if (builder.isYielded(result) || !builder.hasMemory(result))
+    return builder.getOutputs(result);
+  return {builder.getMemory(result)};
+}
+
 void RowEmitter::store(Operation *op) {
   b.setLoc(op->getLoc());
   for (Value result : op->getResults()) {
     RankedTensorType type = typeOf(result);
-    for (Value memory : kernel.getKernel().getOutputs(result)) {
+    for (Value memory : getStores(result)) {
       Value view = getView(memory, type);
       if (auto it = wide.find(result); it != wide.end()) {
         Value column = getFirstColumn(getWidth(result));

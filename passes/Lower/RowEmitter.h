@@ -56,7 +56,7 @@ public:
   /// does not treat rows one by one, or in this window.
   LogicalResult emit(Operation *op);
 
-  /// Stores what the kernel yields of the op's results.
+  /// Stores the op's results that have memory.
   void store(Operation *op);
 
   //===--------------------------------------------------------------------===//
@@ -96,11 +96,19 @@ public:
   Value getTokens();
 
 private:
+  SmallVector<Value> getStores(Value result);
   /// The memory of a value as a view of rank 2 (wide) or the value's own rank.
   Value getView(Value memory, RankedTensorType type);
 
   DenseMap<Value, Parts> wide, narrow;
 };
+
+/// Launches a function that runs `ops`, consecutive ones of the kernel that
+/// treat the same rows. Operands that other ops of the kernel compute have
+/// memory by then; results that other ops of the kernel use get some.
+LogicalResult lowerRows(KernelBuilder &builder, ArrayRef<Operation *> ops,
+                        StringRef suffix, int64_t rows, int64_t columns,
+                        int64_t warps);
 
 /// Emitters, by op. They fail with a diagnostic on the op where its form is not
 /// supported in the window.

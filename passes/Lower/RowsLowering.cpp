@@ -32,14 +32,15 @@ public:
 
 } // namespace
 
-static RowShape getRowShape(KernelFuncOp kernel) {
+static RowShape getRowShape(ArrayRef<Operation *> ops) {
   RowShape shape;
-  for (Operation &op : kernel.getBody().front().without_terminator()) {
+  for (Operation *op : ops) {
     shape.splits &= isa<EmbedOp, StreamExpandOp, StreamCollapseOp, StreamMixOp,
                         CombineOp, SwigluOp>(op);
-    bool byHead = isa<RmsNormOp, RopeOp, HadamardOp, QuantizeOp, DequantizeOp,
-                      SwigluOp>(op);
-    for (Type each : op.getOperandTypes()) {
+    bool byHead =
+        isa<RmsNormOp, RopeOp, HadamardOp, QuantizeOp, DequantizeOp, SwigluOp>(
+            op);
+    for (Type each : op->getOperandTypes()) {
       auto type = cast<RankedTensorType>(each);
       if (type.getRank() < 2 || type.hasStaticShape())
         continue;
@@ -49,23 +50,29 @@ static RowShape getRowShape(KernelFuncOp kernel) {
         shape.heads = type.getDimSize(1);
       }
     }
-    for (Type each : op.getResultTypes())
-      shape.width = std::max(shape.width,
-                             cast<RankedTensorType>(each).getShape().back());
+    for (Type each : op->getResultTypes())
+      shape.width =
+          std::max(shape.width, cast<RankedTensorType>(each).getShape().back());
   }
   return shape;
+}
+
+static SmallVector<Operation *> getOps(KernelFuncOp kernel) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    ops.push_back(&op);
+  return ops;
 }
 
 SmallVector<StrategyAttr>
 RowsLowering::chooseStrategies(KernelFuncOp kernel,
                                const ::varve::TargetModel &target) const {
-  RowShape shape = getRowShape(kernel);
+  RowShape shape = getRowShape(getOps(kernel));
   int64_t whole = roundUpToPowerOfTwo(shape.width);
   // Narrow windows give many blocks for a few tokens; on a CPU long rows are
   // what vectors and prefetchers like.
-  int64_t columns = shape.splits && target.isGpu()
-                        ? std::min<int64_t>(whole, 512)
-                        : whole;
+  int64_t columns =
+      shape.splits && target.isGpu() ? std::min<int64_t>(whole, 512) : whole;
   // About 16 elements a lane.
   int64_t elements = target.isGpu() ? 2048 : 8192;
   int64_t rows = std::max<int64_t>(1, elements / columns);
@@ -78,35 +85,38 @@ RowsLowering::chooseStrategies(KernelFuncOp kernel,
   return {makeStrategy(kernel.getContext(), rows, columns, warps)};
 }
 
-/// A value with a row for each of the kernel's.
-static Value getRowValue(KernelBuilder &builder) {
-  auto hasRows = [](Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    return type.isDynamicDim(0);
-  };
-  for (Value result : builder.getKernel().getYield()->getOperands())
-    if (hasRows(result))
-      return result;
-  for (Value argument : builder.getKernel().getArguments())
-    if (hasRows(argument))
-      return argument;
+/// A value among the ops' with a row for each of theirs.
+static Value getRowValue(KernelBuilder &builder, ArrayRef<Operation *> ops) {
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands())
+      if (builder.hasMemory(operand) &&
+          cast<RankedTensorType>(operand.getType()).isDynamicDim(0))
+        return operand;
   return {};
 }
 
-LogicalResult RowsLowering::lower(KernelBuilder &builder) const {
-  StrategyAttr strategy = builder.getStrategy();
-  RowShape shape = getRowShape(builder.getKernel());
-  TileKernel kernel(builder, "", strategy.getWarps());
-  TileBuilder &b = kernel.b;
-  Value counted = kernel.view(builder.getMemory(getRowValue(builder)));
+LogicalResult mlir::varve::lowerRows(KernelBuilder &builder,
+                                     ArrayRef<Operation *> ops,
+                                     StringRef suffix, int64_t rows,
+                                     int64_t columns, int64_t warps) {
+  auto isInside = [&](Operation *op) { return llvm::is_contained(ops, op); };
+  for (Operation *op : ops)
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+            return !isInside(user) && !isa<YieldOp>(user);
+          }))
+        builder.materialize(result);
 
+  RowShape shape = getRowShape(ops);
+  TileKernel kernel(builder, suffix, warps);
+  TileBuilder &b = kernel.b;
+  Value counted = kernel.view(builder.getMemory(getRowValue(builder, ops)));
   RowWindow window;
   window.form = shape.form;
   window.heads = shape.heads;
-  window.rows = strategy.getRows();
+  window.rows = rows;
   window.width = shape.width;
-  window.columns =
-      shape.splits ? strategy.getColumns() : roundUpToPowerOfTwo(shape.width);
+  window.columns = shape.splits ? columns : roundUpToPowerOfTwo(shape.width);
   window.firstRow = b.mul(b.programId(0), window.rows);
   SmallVector<AffineExpr> grid = {
       (kernel.size(counted, 0) * window.heads).ceilDiv(window.rows)};
@@ -118,13 +128,19 @@ LogicalResult RowsLowering::lower(KernelBuilder &builder) const {
   kernel.setGrid(grid);
 
   RowEmitter emitter(kernel, window);
-  for (Operation &op : builder.getOps()) {
-    if (failed(emitter.emit(&op)))
+  for (Operation *op : ops) {
+    if (failed(emitter.emit(op)))
       return failure();
-    emitter.store(&op);
+    emitter.store(op);
   }
   kernel.launch();
   return success();
+}
+
+LogicalResult RowsLowering::lower(KernelBuilder &builder) const {
+  StrategyAttr strategy = builder.getStrategy();
+  return lowerRows(builder, getOps(builder.getKernel()), "", strategy.getRows(),
+                   strategy.getColumns(), strategy.getWarps());
 }
 
 const KernelLowering &mlir::varve::getRowsLowering() {

@@ -71,8 +71,8 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
   int64_t K = typeOf(op.getFn()).getDimSize(1);
   int64_t chunk =
       llvm::divideCeil(llvm::divideCeil(K, partials.splits), depth) * depth;
-  kernel.setGrid({kernel.size(x, 0).ceilDiv(rows),
-                  kernel.constant(partials.splits)});
+  kernel.setGrid(
+      {kernel.size(x, 0).ceilDiv(rows), kernel.constant(partials.splits)});
 
   Value row = b.mul(b.programId(0), rows);
   Value split = b.programId(1);
@@ -87,8 +87,7 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
     b.setInsertionPointToStart(loop.getBody());
     Value k = loop.getInductionVar();
     Value u = b.toF32(b.load(x, {row, k}, {rows, depth}));
-    Value w = b.toF32(
-        b.load(fn, {b.index(0), k}, {partials.columns, depth}));
+    Value w = b.toF32(b.load(fn, {b.index(0), k}, {partials.columns, depth}));
     Value product = tile::DotOp::create(
         b, u, w, loop.getRegionIterArg(0), /*a_scale=*/Value(),
         /*b_scale=*/Value(), /*a_transposed=*/false, /*b_transposed=*/true);
@@ -120,8 +119,7 @@ static Value getCoefficientWeight(RowEmitter &emitter, Value weight,
                                   int64_t columns) {
   Value view =
       emitter.kernel.view(emitter.kernel.getKernel().getMemory(weight));
-  return emitter.b.toF32(
-      emitter.b.load(view, {emitter.b.index(0)}, {columns}));
+  return emitter.b.toF32(emitter.b.load(view, {emitter.b.index(0)}, {columns}));
 }
 
 /// Sets pre, post and logits from the partial sums.
@@ -194,10 +192,10 @@ LogicalResult StreamsLowering::lower(KernelBuilder &builder) const {
   partials.splits = strategy.getSplit();
   partials.coefficients = typeOf(project.getFn()).getDimSize(0);
   partials.columns = roundUpToPowerOfTwo(partials.coefficients + 1);
-  partials.memory = builder.allocate({builder.size(partials.splits),
-                                      builder.getCount(),
-                                      builder.size(partials.columns)},
-                                     Float32Type::get(builder.getContext()));
+  partials.memory =
+      builder.allocate({builder.size(partials.splits), builder.getCount(),
+                        builder.size(partials.columns)},
+                       Float32Type::get(builder.getContext()));
   lowerProject(builder, project, partials);
 
   RowWindow window;
@@ -209,8 +207,8 @@ LogicalResult StreamsLowering::lower(KernelBuilder &builder) const {
     warps *= 2;
   TileKernel kernel(builder, "mix", warps);
   window.firstRow = kernel.b.programId(0);
-  kernel.setGrid({kernel.size(
-      kernel.view(builder.getMemory(project.getStreams())), 0)});
+  kernel.setGrid(
+      {kernel.size(kernel.view(builder.getMemory(project.getStreams())), 0)});
   RowEmitter emitter(kernel, window);
   for (Operation &op : builder.getOps()) {
     if (&op == project)

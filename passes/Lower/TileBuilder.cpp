@@ -172,8 +172,8 @@ Value TileBuilder::toF32(Value source) {
   if (getElement(source).isF32())
     return source;
   if (isa<RankedTensorType>(source.getType()))
-    return arith::ExtFOp::create(
-        *this, tileOf(getShape(source), getF32Type()), source);
+    return arith::ExtFOp::create(*this, tileOf(getShape(source), getF32Type()),
+                                 source);
   return arith::ExtFOp::create(*this, getF32Type(), source);
 }
 Value TileBuilder::round(Value source, Type element) {

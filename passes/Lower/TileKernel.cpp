@@ -10,18 +10,13 @@ using plan::LinearAttr;
 
 TileKernel::TileKernel(KernelBuilder &kernel, StringRef suffix, int64_t warps)
     : b(kernel.getKernel().getLoc(), kernel.getContext()), kernel(kernel) {
-  std::string name = kernel.getKernel().getSymName().str();
-  if (!suffix.empty())
-    name += ("_" + suffix).str();
-  StrategyAttr strategy = kernel.getStrategy();
   b.setInsertionPointAfter(kernel.getKernel());
   function = tile::FuncOp::create(
-      b, b.getStringAttr(name), TypeAttr::get(b.getFunctionType({}, {})),
+      b, b.getStringAttr(kernel.getFunctionName(suffix)),
+      TypeAttr::get(b.getFunctionType({}, {})),
       AffineMapAttr::get(AffineMap::getConstantMap(1, b.getContext())),
-      b.getArrayAttr({}), b.getI64IntegerAttr(warps),
-      cast_or_null<tile::StrategyAttr>(strategy.getEngine()),
-      b.getStringAttr("private"), ArrayAttr(), ArrayAttr());
-  kernel.getSymbols().insert(function);
+      b.getArrayAttr({}), b.getI64IntegerAttr(warps), tile::StrategyAttr(),
+      StringAttr(), ArrayAttr(), ArrayAttr());
   b.setInsertionPointToStart(&function.getBody().emplaceBlock());
 }
 
@@ -38,8 +33,8 @@ Value TileKernel::view(Value tensor) {
   Value &argument = arguments[tensor];
   if (!argument) {
     auto type = cast<DeviceTensorType>(tensor.getType());
-    argument = function.getBody().front().addArgument(getViewType(type),
-                                                      b.getLoc());
+    argument =
+        function.getBody().front().addArgument(getViewType(type), b.getLoc());
     operands.push_back(tensor);
   }
   return argument;
@@ -59,9 +54,9 @@ AffineExpr TileKernel::size(Value view, int64_t dim) {
   int64_t fixed = cast<tile::ViewType>(view.getType()).getShape()[dim];
   if (!ShapedType::isDynamic(fixed))
     return constant(fixed);
-  auto size = tile::SizeAttr::get(
-      b.getContext(), tile::SizeKind::Dim,
-      cast<BlockArgument>(view).getArgNumber(), dim);
+  auto size =
+      tile::SizeAttr::get(b.getContext(), tile::SizeKind::Dim,
+                          cast<BlockArgument>(view).getArgNumber(), dim);
   auto *it = llvm::find(sizes, Attribute(size));
   unsigned symbol = it - sizes.begin();
   if (it == sizes.end())
@@ -80,7 +75,5 @@ void TileKernel::launch() {
   tile::ReturnOp::create(b);
   function.setSizesAttr(b.getArrayAttr(sizes));
   function.setFunctionType(b.getFunctionType(body.getArgumentTypes(), {}));
-  plan::LaunchOp::create(kernel.getPlanBuilder(), b.getLoc(),
-                         FlatSymbolRefAttr::get(function.getSymNameAttr()),
-                         operands);
+  kernel.launch(function, operands);
 }

@@ -2,9 +2,9 @@
 #ifndef VARVE_PASSES_LOWER_TILEKERNEL_H
 #define VARVE_PASSES_LOWER_TILEKERNEL_H
 
+#include "mlir/IR/AffineExpr.h"
 #include "passes/Lower/KernelBuilder.h"
 #include "passes/Lower/TileBuilder.h"
-#include "mlir/IR/AffineExpr.h"
 
 namespace mlir::varve {
 

@@ -35,9 +35,8 @@ bool LogitRows::propagate(Operation *op) {
     return changed;
   }
   if (auto call = dyn_cast<func::CallOp>(op)) {
-    auto callee =
-        SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
-            call, call.getCalleeAttr());
+    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+        call, call.getCalleeAttr());
     if (!callee || callee.isExternal())
       return changed;
     for (auto [operand, argument] :

@@ -16,6 +16,12 @@ public:
 
   bool contains(Value value) const { return values.contains(value); }
 
+  /// `to` takes the place of `from`.
+  void transfer(Value from, Value to) {
+    if (contains(from))
+      add(to);
+  }
+
 private:
   bool add(Value value) { return values.insert(value).second; }
   bool propagate(Operation *op);

@@ -78,8 +78,7 @@ private:
   void outline(KernelOp kernel);
   KernelFuncOp build(KernelOp kernel, ArrayRef<Value> operands,
                      ArrayRef<Attribute> pools);
-  std::string getKey(KernelFuncOp function,
-                     ArrayRef<Attribute> pools);
+  std::string getKey(KernelFuncOp function, ArrayRef<Attribute> pools);
 
   ModuleOp module;
   SymbolTable symbols;
@@ -112,7 +111,8 @@ KernelFuncOp Outliner::build(KernelOp kernel, ArrayRef<Value> operands,
       kernel.getResultTypes());
   auto function = KernelFuncOp::create(
       builder, kernel.getLoc(), builder.getStringAttr("kernel"),
-      TypeAttr::get(type), kernel.getKindAttr(), builder.getArrayAttr(pools), /*strategies=*/ArrayAttr(),
+      TypeAttr::get(type), kernel.getKindAttr(), builder.getArrayAttr(pools),
+      /*strategies=*/ArrayAttr(),
       /*sym_visibility=*/StringAttr(), /*arg_attrs=*/ArrayAttr(),
       /*res_attrs=*/ArrayAttr());
   Block &body = function.getBody().emplaceBlock();
@@ -132,8 +132,7 @@ KernelFuncOp Outliner::build(KernelOp kernel, ArrayRef<Value> operands,
 }
 
 /// The function's text with pools numbered, and what the pools are.
-std::string Outliner::getKey(KernelFuncOp function,
-                             ArrayRef<Attribute> pools) {
+std::string Outliner::getKey(KernelFuncOp function, ArrayRef<Attribute> pools) {
   auto copy = function.clone();
   AttrTypeReplacer replacer;
   replacer.addReplacement([&](FlatSymbolRefAttr symbol) -> Attribute {
@@ -147,8 +146,8 @@ std::string Outliner::getKey(KernelFuncOp function,
   copy->print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
   copy->erase();
   for (Attribute symbol : pools)
-    if (auto pool = symbols.lookup<PoolOp>(
-            cast<FlatSymbolRefAttr>(symbol).getAttr())) {
+    if (auto pool =
+            symbols.lookup<PoolOp>(cast<FlatSymbolRefAttr>(symbol).getAttr())) {
       os << stringifyPoolKind(pool.getKind()) << ' '
          << pool.getSize().value_or(0) << ' ' << pool.getRatio().value_or(0)
          << ' ' << pool.getPage().value_or(0) << ' ' << pool.getFormat();
@@ -187,6 +186,9 @@ void Outliner::outline(KernelOp kernel) {
       builder, kernel.getLoc(), kernel.getResultTypes(),
       FlatSymbolRefAttr::get(known->second.getSymNameAttr()),
       operands.getArrayRef(), builder.getArrayAttr(pools.getArrayRef()));
+  for (auto [from, to] :
+       llvm::zip_equal(kernel.getResults(), launch.getResults()))
+    logitRows.transfer(from, to);
   kernel.replaceAllUsesWith(launch.getResults());
   kernel->erase();
 }
