@@ -40,6 +40,8 @@ bool hasStaticRows(RankedTensorType type);
 /// Names of the module's attributes.
 inline constexpr StringLiteral kModelAttrName = "varve.model";
 inline constexpr StringLiteral kPrecisionAttrName = "varve.precision";
+/// On a layer's function, for costs: how many such layers the model has.
+inline constexpr StringLiteral kRepeatAttrName = "varve.repeat";
 
 } // namespace mlir::varve
 
@@ -57,6 +59,10 @@ namespace mlir::varve {
 
 /// The pool that `user` refers to as `symbol`; null when there is none.
 PoolOp lookupPool(Operation *user, FlatSymbolRefAttr symbol);
+
+/// Bytes of a tensor in a step of the given shape. Scores count for the visible
+/// entries, as `index_score` writes them.
+int64_t getValueBytes(Value value, const StepShape &step);
 
 } // namespace mlir::varve
 
