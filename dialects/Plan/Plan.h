@@ -7,8 +7,10 @@
 #ifndef VARVE_DIALECTS_PLAN_PLAN_H
 #define VARVE_DIALECTS_PLAN_PLAN_H
 
+#include "dialects/Tile/Tile.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -27,6 +29,8 @@
 
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Plan/PlanTypes.h.inc"
+
+#include "dialects/Plan/PlanInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "dialects/Plan/PlanOps.h.inc"

@@ -26,6 +26,12 @@ def Plan_PoolKind : Plan_Enum<"PoolKind", "what the rows of a pool are", [
   I32EnumAttrCase<"State", 2, "state">
 ]>;
 
+def Plan_CodeFormat : Plan_Enum<"CodeFormat", "what compiled code is", [
+  I32EnumAttrCase<"Cubin", 0, "cubin">,
+  I32EnumAttrCase<"Ptx", 1, "ptx">,
+  I32EnumAttrCase<"Object", 2, "object">
+]>;
+
 def Plan_LinearAttr : AttrDef<Plan_Dialect, "Linear"> {
   let mnemonic = "linear";
   let summary = "a linear expression over the sizes of a step";
@@ -84,6 +90,28 @@ def Plan_LinearAttr : AttrDef<Plan_Dialect, "Linear"> {
     /// enumeration.
     int64_t evaluate(::llvm::ArrayRef<int64_t> symbols) const;
   }];
+}
+
+def Plan_TensorMapAttr : AttrDef<Plan_Dialect, "TensorMap"> {
+  let mnemonic = "tensor_map";
+  let summary = "a view that a kernel copies by tensor map";
+  let description = [{
+    The host makes a map of view `argument`, all of it, with boxes of `box`
+    elements (one per dimension, outermost first) that lie in shared memory with
+    `swizzle`.
+
+    C1: `box` has 1 to 5 sizes from 1 to 256.
+    C2: `swizzle` is 0, 32, 64 or 128.
+
+    `#plan.tensor_map<argument = 0, box = [64, 64], swizzle = 128>`
+  }];
+  let parameters = (ins "int64_t":$argument, ArrayRefParameter<"int64_t">:$box,
+                        "int64_t":$swizzle);
+  let assemblyFormat = [{
+    `<` `argument` `=` $argument `,` `box` `=` `[` $box `]` `,`
+    `swizzle` `=` $swizzle `>`
+  }];
+  let genVerifyDecl = 1;
 }
 
 #endif // PLAN_ATTRS

@@ -79,12 +79,16 @@ static LogicalResult verifyViewArgument(LaunchOp op, unsigned index,
 }
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
-  auto kernel = symbolTable.lookupNearestSymbolFrom<varve::tile::FuncOp>(
-      *this, getKernelAttr());
-  if (!kernel)
+  Operation *symbol =
+      symbolTable.lookupNearestSymbolFrom(*this, getKernelAttr());
+  ArrayRef<Type> types;
+  if (auto kernel = dyn_cast_or_null<varve::tile::FuncOp>(symbol))
+    types = kernel.getArgumentTypes();
+  else if (auto lowered = dyn_cast_or_null<KernelOpInterface>(symbol))
+    types = lowered.getArgumentTypes();
+  else
     return emitOpError() << "expected " << getKernelAttr()
                          << " to be a kernel of this module (C1)";
-  ArrayRef<Type> types = kernel.getArgumentTypes();
   if (types.size() != getArguments().size())
     return emitOpError() << "expected " << types.size()
                          << " arguments for kernel " << getKernelAttr()

@@ -2,6 +2,7 @@
 #ifndef PLAN_OPS
 #define PLAN_OPS
 
+include "dialects/Plan/PlanKernelOps.td"
 include "dialects/Plan/PlanMemoryOps.td"
 include "dialects/Plan/PlanOpBase.td"
 
@@ -86,7 +87,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run a kernel once";
   let description = [{
-    Runs the grid of a kernel. Its grid follows from the arguments; an empty one
+    Runs a kernel: a `tile.func`, or what became of it. Its grid follows from the arguments; an empty one
     launches nothing. The location's name is what a profile shows.
 
     C1: the kernel is there.

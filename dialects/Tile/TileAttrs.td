@@ -222,7 +222,7 @@ def Tile_SizeAttr : Tile_Attr<"Size", "size"> {
                         DefaultValuedParameter<"int64_t", "0">:$argument,
                         DefaultValuedParameter<"int64_t", "0">:$dim);
   let assemblyFormat = [{
-    `<` $kind (`,` `argument` `=` $argument^)? (`,` `dim` `=` $dim^)? `>`
+    `<` $kind (`of` `argument` $argument^)? (`at` `dim` $dim^)? `>`
   }];
 }
 

@@ -47,6 +47,8 @@ inline constexpr StringLiteral kTargetAttrName = "varve.target";
 
 /// Marks an argument of a kernel whose rows are rows of logits.
 inline constexpr StringLiteral kLogitRowsAttrName = "varve.logit_rows";
+/// On a layer's function, for costs: how many such layers the model has.
+inline constexpr StringLiteral kRepeatAttrName = "varve.repeat";
 
 } // namespace mlir::varve
 
@@ -64,6 +66,10 @@ namespace mlir::varve {
 
 /// The pool that `user` refers to as `symbol`; null when there is none.
 PoolOp lookupPool(Operation *user, FlatSymbolRefAttr symbol);
+
+/// Bytes of a tensor in a step of the given shape. Scores count for the visible
+/// entries, as `index_score` writes them.
+int64_t getValueBytes(Value value, const StepShape &step);
 
 } // namespace mlir::varve
 

@@ -192,6 +192,16 @@ FormatAttr FormatAttr::getPlain(Type elementType, int64_t width) {
 /// Ids and positions are i32 values at run time.
 static constexpr int64_t kMaxNumber = std::numeric_limits<int32_t>::max();
 
+LogicalResult SelectAttr::verify(EmitError emitError, int64_t keep, SelectScore,
+                                 int64_t every) {
+  for (auto [field, number] :
+       {std::pair("keep", keep), std::pair("every", every)})
+    if (number < 1 || number > kMaxNumber)
+      return emitError() << "expected a positive i32 number as '" << field
+                         << "' (C1) but got " << number;
+  return success();
+}
+
 LogicalResult YarnAttr::verify(EmitError emitError, FloatAttr factor,
                                FloatAttr betaFast, FloatAttr betaSlow,
                                int64_t original) {

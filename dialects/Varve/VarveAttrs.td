@@ -40,6 +40,19 @@ def Varve_Scoring : I32EnumAttr<"Scoring", "router score of a logit", [
   let cppNamespace = "::mlir::varve";
 }
 
+def Varve_SelectScore : I32EnumAttr<"SelectScore", "what makes a row worth keeping", [
+    I32EnumAttrCase<"Position", 0, "position">,
+    I32EnumAttrCase<"Attention", 1, "attention">,
+    I32EnumAttrCase<"Key", 2, "key">]> {
+  let cppNamespace = "::mlir::varve";
+  let description = [{
+    `position`: the newer, the better, which is sliding eviction and needs no
+    score. `attention`: the sum of the probabilities that the row has received.
+    `key`: a function of the row alone, of one multiply-add per element, as
+    methods that predict attention from norms and phases of keys use it.
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Pool formats
 //===----------------------------------------------------------------------===//
@@ -99,6 +112,31 @@ def Varve_FormatAttr : Varve_Attr<"Format", "format"> {
     int64_t getRowBytes() const { return getCodeBytes() + getScaleBytes(); }
     /// A format of one unscaled segment.
     static FormatAttr getPlain(::mlir::Type elementType, int64_t width);
+  }];
+}
+
+def Varve_SelectAttr : Varve_Attr<"Select", "select"> {
+  let summary = "which rows of a pool are kept";
+  let description = [{
+    Of a sequence's rows at most the `keep` best are kept, and readers see no
+    others. Scores other than `position` are f32 numbers beside the rows. A
+    score by `key` is computed anew for all kept rows every `every` tokens.
+
+    Post-hoc methods are described by it so that their costs add to those of a
+    mix. No executor selects: models that are to be run have no such pools.
+
+    * C1: `keep` and `every` are positive i32 numbers.
+  }];
+  let parameters = (ins "int64_t":$keep,
+                        EnumParameter<Varve_SelectScore>:$score,
+                        DefaultValuedParameter<"int64_t", "1">:$every);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of a row's score.
+    int64_t getScoreBytes() const {
+      return getScore() == SelectScore::Position ? 0 : 4;
+    }
   }];
 }
 

@@ -58,11 +58,11 @@ int64_t OpCost::bytes() const {
 }
 
 OpCost &OpCost::operator+=(const OpCost &other) {
-  for (auto field :
-       {&OpCost::flopsF32, &OpCost::flopsBF16, &OpCost::flopsF8,
-        &OpCost::flopsF4, &OpCost::weightBytes, &OpCost::activationBytesRead,
-        &OpCost::activationBytesWritten, &OpCost::poolBytesRead,
-        &OpCost::poolBytesWritten})
+  for (auto field : {&OpCost::flopsF32, &OpCost::flopsBF16, &OpCost::flopsF8,
+                     &OpCost::flopsF4, &OpCost::productFlops,
+                     &OpCost::weightBytes, &OpCost::activationBytesRead,
+                     &OpCost::activationBytesWritten, &OpCost::poolBytesRead,
+                     &OpCost::windowBytesRead, &OpCost::poolBytesWritten})
     add(this->*field, other.*field);
   return *this;
 }
@@ -178,6 +178,12 @@ static int64_t bytes(Value value, const StepShape &step) {
   return bytesOf(elements(value, step), elementType(value));
 }
 
+int64_t mlir::varve::getValueBytes(Value value, const StepShape &step) {
+  if (auto score = value.getDefiningOp<IndexScoreOp>())
+    return score.getCost(step).activationBytesWritten;
+  return bytes(value, step);
+}
+
 static bool isWeight(Value value) {
   return isa_and_nonnull<WeightOp>(value.getDefiningOp());
 }
@@ -199,8 +205,9 @@ static OpCost traffic(Operation *op, const StepShape &step) {
   return cost;
 }
 
-/// Adds arithmetic at the precision of `type`.
+/// Adds multiplications of a product of operands of `type`.
 static void addFlops(OpCost &cost, Type type, int64_t flops) {
+  add(cost.productFlops, flops);
   if (isa<Float4E2M1FNType>(type))
     add(cost.flopsF4, flops);
   else if (isa<Float8E4M3FNType>(type))
@@ -243,7 +250,9 @@ OpCost StreamProjectOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   int64_t width = elements(getStreams(), step); // T n D
   int64_t rows = tensorType(getFn()).getDimSize(0);
+  // The matrix, and the mean square of the norm.
   add(cost.flopsF32, product({2, width, rows + 1}));
+  add(cost.productFlops, product({2, width, rows}));
   return cost;
 }
 
@@ -321,6 +330,14 @@ OpCost DequantizeOp::getCost(const StepShape &step) {
 // Pools, index, attention
 //===----------------------------------------------------------------------===//
 
+/// Sum over the step's tokens of the rows of an entry pool that are visible
+/// and kept.
+static int64_t visibleRows(PoolOp pool, const StepShape &step) {
+  int64_t m = pool.getRowTokens();
+  return pool.getSelect() ? step.selectedEntries(m, pool.getKeptRows())
+                          : step.visibleEntries(m);
+}
+
 OpCost AppendOp::getCost(const StepShape &step) {
   OpCost cost = traffic(*this, step);
   if (PoolOp pool = lookupPool(*this, getPoolAttr()))
@@ -357,31 +374,57 @@ OpCost CompressOp::getCost(const StepShape &step) {
   return cost;
 }
 
+/// Adds what keeping only the best rows of `pool` costs its reader, whose
+/// `heads` queries meet `keys` of them: probabilities summed up by row, or all
+/// kept rows scored now and then (the average over many steps).
+static void addSelection(OpCost &cost, PoolOp pool, int64_t heads, int64_t keys,
+                         const StepShape &step) {
+  std::optional<SelectAttr> select = pool.getSelect();
+  if (!select || select->getScore() == SelectScore::Position)
+    return;
+  int64_t rows = pool.getRowsOf(step.context);
+  int64_t scoreBytes = product({step.sequences, rows, select->getScoreBytes()});
+  if (select->getScore() == SelectScore::Attention) {
+    add(cost.flopsF32, product({heads, keys}));
+    add(cost.poolBytesRead, scoreBytes);
+    add(cost.poolBytesWritten, scoreBytes);
+    return;
+  }
+  auto perStep = [&](int64_t count) {
+    return llvm::divideCeil(product({step.tokensPerSequence(), count}),
+                            select->getEvery());
+  };
+  add(cost.flopsF32,
+      perStep(product({2, step.sequences, rows, pool.getFormat().getWidth()})));
+  add(cost.poolBytesRead,
+      perStep(product({step.sequences, rows, pool.getFormat().getRowBytes()})));
+  add(cost.poolBytesWritten, perStep(scoreBytes));
+}
+
 OpCost IndexScoreOp::getCost(const StepShape &step) {
   OpCost cost = inputTraffic(*this, step);
   PoolOp pool = lookupPool(*this, getKeysAttr());
   if (!pool)
     return cost;
   RankedTensorType q = tensorType(getQ());
-  int64_t heads = q.getDimSize(1), width = q.getDimSize(2),
-          m = pool.getRowTokens();
-  int64_t pairs = step.visibleEntries(m);
+  int64_t heads = q.getDimSize(1), width = q.getDimSize(2);
+  int64_t pairs = visibleRows(pool, step);
   // Products as in specification 9.4, then the head's rectifier and weight.
   addFlops(cost, q.getElementType(), product({2, heads, width, pairs}));
   add(cost.flopsF32, product({3, heads, pairs}));
-  cost.poolBytesRead = product(
-      {step.sequences, step.context / m, pool.getFormat().getRowBytes()});
+  cost.poolBytesRead = product({step.sequences, pool.getRowsOf(step.context),
+                                pool.getFormat().getRowBytes()});
+  addSelection(cost, pool, heads, pairs, step);
   cost.activationBytesWritten = bytesOf(pairs, elementType(getScores()));
   return cost;
 }
 
 OpCost IndexTopkOp::getCost(const StepShape &step) {
   OpCost cost;
-  int64_t m = 1;
+  int64_t candidates = step.visibleEntries(1);
   if (auto score = getScores().getDefiningOp<IndexScoreOp>())
     if (PoolOp pool = lookupPool(score, score.getKeysAttr()))
-      m = pool.getRowTokens();
-  int64_t candidates = step.visibleEntries(m);
+      candidates = visibleRows(pool, step);
   cost.flopsF32 = candidates;
   cost.activationBytesRead = bytesOf(candidates, elementType(getScores()));
   cost.activationBytesWritten = bytes(getIndices(), step);
@@ -393,12 +436,12 @@ OpCost IndexTopkOp::getCost(const StepShape &step) {
 /// since queries may agree.
 static std::pair<int64_t, int64_t> entryKeys(SparseAttentionOp op, PoolOp pool,
                                              const StepShape &step) {
-  int64_t m = pool.getRowTokens();
-  int64_t stored = product({step.sequences, step.context / m});
+  int64_t stored = product({step.sequences, pool.getRowsOf(step.context)});
   if (!op.getIndices())
-    return {step.visibleEntries(m), stored};
-  int64_t keys =
-      step.selectedEntries(m, tensorType(op.getIndices()).getDimSize(1));
+    return {visibleRows(pool, step), stored};
+  int64_t k = tensorType(op.getIndices()).getDimSize(1);
+  int64_t keys = step.selectedEntries(pool.getRowTokens(),
+                                      std::min(k, pool.getKeptRows()));
   return {keys, std::min(stored, keys)};
 }
 
@@ -416,16 +459,21 @@ OpCost SparseAttentionOp::getCost(const StepShape &step) {
   };
   int64_t keys = 0;
   if (PoolOp pool = lookup(getWindowAttr())) {
-    int64_t W = pool.getSize().value_or(1);
-    add(keys, step.windowKeys(W));
+    int64_t W =
+        std::min<int64_t>(pool.getSize().value_or(1), pool.getKeptRows());
+    int64_t attended = step.windowKeys(W);
+    add(keys, attended);
+    addSelection(cost, pool, heads, attended, step);
     int64_t rows = std::min(step.context, W - 1 + step.tokensPerSequence());
-    add(cost.poolBytesRead,
+    cost.windowBytesRead =
         product({step.sequences, rows,
-                 rowBytes(getWindowAttr()) + rowBytes(getWindowValuesAttr())}));
+                 rowBytes(getWindowAttr()) + rowBytes(getWindowValuesAttr())});
+    add(cost.poolBytesRead, cost.windowBytesRead);
   }
   if (PoolOp pool = lookup(getEntriesAttr())) {
     auto [attended, rows] = entryKeys(*this, pool, step);
     add(keys, attended);
+    addSelection(cost, pool, heads, attended, step);
     add(cost.poolBytesRead,
         product({rows,
                  rowBytes(getEntriesAttr()) + rowBytes(getEntryValuesAttr())}));

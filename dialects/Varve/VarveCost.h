@@ -58,6 +58,12 @@ struct OpCost {
   int64_t activationBytesWritten = 0;
   int64_t poolBytesRead = 0;
   int64_t poolBytesWritten = 0;
+  // Parts of the above.
+  /// Operations of matrix products and attention, which is what published
+  /// counts contain.
+  int64_t productFlops = 0;
+  /// Bytes read from window pools.
+  int64_t windowBytesRead = 0;
 
   int64_t flops() const;
   int64_t bytes() const;

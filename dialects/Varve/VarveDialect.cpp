@@ -2,6 +2,7 @@
 
 #include "dialects/Varve/Varve.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -11,8 +12,24 @@ using namespace mlir::varve;
 
 /// `varve.model` is a model attribute of a module. Other attributes of the
 /// dialect's namespace belong to those who attach them.
+/// `varve.repeat`: a positive number on a function.
+static LogicalResult verifyRepeat(Operation *op, Attribute value) {
+  auto count = dyn_cast<IntegerAttr>(value);
+  if (!count || !count.getType().isInteger(64) || count.getInt() < 1 ||
+      count.getInt() > std::numeric_limits<int32_t>::max())
+    return op->emitOpError()
+           << "expected '" << kRepeatAttrName
+           << "' to be a positive i32 number of type i64 but got " << value;
+  if (!isa<FunctionOpInterface>(op))
+    return op->emitOpError()
+           << "expected '" << kRepeatAttrName << "' on a function";
+  return success();
+}
+
 LogicalResult VarveDialect::verifyOperationAttribute(Operation *op,
                                                      NamedAttribute attribute) {
+  if (attribute.getName() == kRepeatAttrName)
+    return verifyRepeat(op, attribute.getValue());
   if (attribute.getName() != kModelAttrName)
     return success();
   if (!isa<ModelAttr>(attribute.getValue()))

@@ -106,16 +106,23 @@ PoolOp varve::lookupPool(Operation *user, FlatSymbolRefAttr symbol) {
   return SymbolTable::lookupNearestSymbolFrom<PoolOp>(user, symbol);
 }
 
+int64_t PoolOp::getKeptRows() {
+  std::optional<SelectAttr> select = getSelect();
+  return select ? select->getKeep() : std::numeric_limits<int32_t>::max();
+}
+
 int64_t PoolOp::getRowsOf(int64_t context) {
   if (getKind() == PoolKind::Entries)
-    return context / getRowTokens();
+    return std::min(context / getRowTokens(), getKeptRows());
   if (getKind() == PoolKind::Window)
-    return std::min<int64_t>(context, getSize().value_or(0));
+    return std::min(
+        {context, static_cast<int64_t>(getSize().value_or(0)), getKeptRows()});
   return getSize().value_or(0);
 }
 
 int64_t PoolOp::getBytesOf(int64_t context) {
-  return getRowsOf(context) * getFormat().getRowBytes();
+  int64_t score = getSelect() ? getSelect()->getScoreBytes() : 0;
+  return getRowsOf(context) * (getFormat().getRowBytes() + score);
 }
 
 //===----------------------------------------------------------------------===//

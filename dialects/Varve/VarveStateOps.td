@@ -45,11 +45,13 @@ def Varve_PoolOp : Varve_Op<"pool", [Symbol]> {
       token at position p. Rows of positions that no token of the sequence has
       written are absent.
 
-    When a sequence is added to a slot, all its rows are absent.
+    When a sequence is added to a slot, all its rows are absent. With `select`
+    the pool keeps only some of a sequence's rows, which is for costs.
 
     * C1: `size` is present exactly for window and state pools, `ratio` and
         `page` exactly for entry pools; all are positive.
     * C2: `ratio` divides `page`.
+    * C3: a state pool has no `select`: a compressor needs all of its rows.
 
     ```mlir
     varve.pool @layers.2.attn.entries entries ratio 4 page 256
@@ -60,18 +62,22 @@ def Varve_PoolOp : Varve_Op<"pool", [Symbol]> {
                        OptionalAttr<Varve_Positive>:$size,
                        OptionalAttr<Varve_Positive>:$ratio,
                        OptionalAttr<Varve_Positive>:$page,
+                       OptionalAttr<Varve_SelectAttr>:$select,
                        Varve_FormatAttr:$format);
   let assemblyFormat = [{
     $sym_name $kind (`size` $size^)? (`ratio` $ratio^)? (`page` $page^)?
-    attr-dict `:` custom<BareFormat>($format)
+    (`select` $select^)? attr-dict `:` custom<BareFormat>($format)
   }];
   let extraClassDeclaration = [{
     /// Tokens a row stands for.
     int64_t getRowTokens() { return getRatio().value_or(1); }
+    /// The most rows of a sequence that are kept; the largest number without
+    /// `select`.
+    int64_t getKeptRows();
     /// Rows that a sequence of `context` tokens occupies.
     int64_t getRowsOf(int64_t context);
-    /// Bytes of the rows of a sequence of `context` tokens, page padding
-    /// excluded.
+    /// Bytes of the rows of a sequence of `context` tokens and of their scores,
+    /// page padding excluded.
     int64_t getBytesOf(int64_t context);
   }];
   let hasVerifier = 1;

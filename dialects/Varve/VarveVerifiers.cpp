@@ -258,6 +258,10 @@ LogicalResult PoolOp::verify() {
     return emitOpError() << "expected a ratio that divides the page of "
                          << *getPage() << " tokens (C2) but got "
                          << *getRatio();
+  if (getSelect() && getKind() == PoolKind::State)
+    return emitOpError()
+           << "expected no 'select' on a state pool (C3): a compressor needs "
+              "all of its rows";
   return success();
 }
 

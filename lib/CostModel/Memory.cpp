@@ -32,7 +32,7 @@ SequenceMemory getSequenceMemory(mlir::ModuleOp module, int64_t context) {
 double getBytesPerToken(mlir::ModuleOp module) {
   double bytes = 0;
   for (PoolOp pool : module.getOps<PoolOp>())
-    if (pool.getKind() == PoolKind::Entries)
+    if (pool.getKind() == PoolKind::Entries && !pool.getSelect())
       bytes += static_cast<double>(pool.getFormat().getRowBytes()) /
                pool.getRowTokens();
   return bytes;

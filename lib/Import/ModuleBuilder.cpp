@@ -160,7 +160,7 @@ FlatSymbolRefAttr ModuleBuilder::pool(const Twine &name, PoolKind kind,
                      isEntries ? IntegerAttr() : i64(sizeOrRatio),
                      isEntries ? i64(sizeOrRatio) : IntegerAttr(),
                      isEntries ? i64(pageTokens(sizeOrRatio)) : IntegerAttr(),
-                     FormatAttr::getPlain(b.getF32Type(), width));
+                     /*select=*/SelectAttr(), FormatAttr::getPlain(b.getF32Type(), width));
   return FlatSymbolRefAttr::get(op.getSymNameAttr());
 }
 

@@ -4,11 +4,13 @@
 #include "dialects/Plan/Plan.h"
 #include "dialects/Tile/Tile.h"
 #include "dialects/Varve/Varve.h"
+#include "lib/Binary/Passes.h"
 #include "lib/Interpret/Interpreter.h"
 #include "lib/Pipelines/Phases.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Engine/Passes.h"
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Fusion/Passes.h"
 #include "passes/Lower/Passes.h"
@@ -29,6 +31,8 @@ void varve::registerDialects(mlir::DialectRegistry &registry) {
 
 void varve::registerPasses() {
   mlir::registerAllPasses();
+  mlir::varve::registerBinaryPasses();
+  mlir::varve::registerEnginePasses();
   mlir::varve::registerPlanPasses();
   mlir::varve::registerFusionPasses();
   mlir::varve::registerLowerPasses();

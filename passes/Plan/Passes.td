@@ -19,6 +19,16 @@ def PlanInlinePass : Pass<"plan-inline", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::varve::plan::PlanDialect"];
 }
 
+def PlanOutlineKernelsPass : Pass<"plan-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Give every launched kernel a module of its own";
+  let description = [{
+    Replaces each `tile.func` that is launched by a `plan.kernel` of the same name
+    and arguments, with the function inside. Functions that nothing launches are
+    erased.
+  }];
+  let dependentDialects = ["::mlir::varve::plan::PlanDialect"];
+}
+
 def PlanShareStoragePass : Pass<"plan-share-storage", "::mlir::varve::plan::FuncOp"> {
   let summary = "Give scratch tensors that never live together the same storage";
   let description = [{

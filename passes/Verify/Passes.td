@@ -22,6 +22,8 @@ def VerifyModelPass : Pass<"varve-verify-model", "::mlir::ModuleOp"> {
     M5: the indices of an attention count entries of its own ratio: they come
         from scores over keys of a pool with the ratio of its entry pool.
     M6: the mixing matrix of a `stream_mix` comes from a `sinkhorn`.
+    M7: nothing that only costs know: no pool has a `select`, no function the
+        attribute `varve.repeat`.
 
     It changes nothing.
   }];

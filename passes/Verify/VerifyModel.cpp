@@ -1,6 +1,6 @@
 //===- VerifyModel.cpp - What the phases behind the import rely on --------===//
 //
-// Collects violations of M1 to M6 (Passes.td) in one walk, so that a user who
+// Collects violations of M1 to M7 (Passes.td) in one walk, so that a user who
 // wrote a model by hand sees all of them at once.
 //
 //===----------------------------------------------------------------------===//
@@ -30,6 +30,8 @@ public:
     module.walk([&](Operation *op) { verifyOp(op); });
     for (PoolOp pool : module.getOps<PoolOp>())
       verifyPool(pool);
+    for (auto function : module.getOps<func::FuncOp>())
+      verifyRepeat(function);
     if (violations > kMaxReports)
       module.emitError() << "and " << violations - kMaxReports
                          << " more violations";
@@ -50,6 +52,7 @@ private:
   void verifyEntryRatio(AppendOp op);
   void verifyIndices(SparseAttentionOp op);
   void verifyMix(StreamMixOp op);
+  void verifyRepeat(func::FuncOp function);
 
   ModuleOp module;
   unsigned violations = 0;
@@ -127,8 +130,23 @@ void ModelVerifier::verifyOp(Operation *op) {
     verifyMix(mix);
 }
 
-// M3
+// M7
+void ModelVerifier::verifyRepeat(func::FuncOp function) {
+  if (function->hasAttr(kRepeatAttrName))
+    report(function, [](InFlightDiagnostic diagnostic) {
+      diagnostic << "expected every layer to be written out (M7) but '"
+                 << kRepeatAttrName
+                 << "' stands for several: such a module is for costs";
+    });
+}
+
+// M3 and M7
 void ModelVerifier::verifyPool(PoolOp pool) {
+  if (pool.getSelect())
+    report(pool, [](InFlightDiagnostic diagnostic) {
+      diagnostic << "expected a pool that keeps all rows (M7): 'select' is for "
+                    "costs, nothing that runs selects";
+    });
   unsigned writes = writers.lookup(pool.getSymNameAttr());
   if (writes != 1)
     report(pool, [&](InFlightDiagnostic diagnostic) {

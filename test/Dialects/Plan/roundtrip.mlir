@@ -88,3 +88,40 @@ plan.func private @linear_expressions() attributes {
 } {
   plan.return
 }
+
+// CHECK-LABEL: plan.kernel @lowered (!tile.view<?x64xbf16>, i32) -> () grid
+// CHECK-SAME:    [#tile.size<dim>, #tile.size<scalar of argument 1>]
+// CHECK-SAME:    attributes {blocks_per_multiprocessor = 1 : i64, dependent_launch, shared_bytes = 1024 : i64,
+// CHECK-SAME:    tensor_maps = [#plan.tensor_map<argument = 0, box = [64, 64], swizzle = 128>], threads = 128 : i64} {
+// CHECK-NEXT:    builtin.module {
+plan.kernel @lowered (!tile.view<?x64xbf16>, i32) -> ()
+    grid affine_map<()[s0, s1] -> (s0, s1)> [#tile.size<dim>, #tile.size<scalar of argument 1>]
+    attributes {threads = 128 : i64, shared_bytes = 1024 : i64, blocks_per_multiprocessor = 1 : i64,
+                tensor_maps = [#plan.tensor_map<argument = 0, box = [64, 64], swizzle = 128>],
+                dependent_launch} {
+  builtin.module {
+    llvm.func @lowered() { llvm.return }
+  }
+}
+
+// CHECK-LABEL: plan.binary @compiled () -> () grid
+// CHECK-SAME:    cubin dense_resource<code> : tensor<4xi8> attributes {assembler = "ptxas 13.0", registers = 32 : i64}
+plan.binary @compiled () -> () grid affine_map<() -> (1)> []
+    cubin dense_resource<code> : tensor<4xi8>
+    attributes {registers = 32 : i64, assembler = "ptxas 13.0"}
+
+// CHECK-LABEL: plan.func private @launches_what_a_kernel_became
+plan.func private @launches_what_a_kernel_became(%x: !plan.tensor<tokens x 64 x bf16>, %n: i32) {
+  plan.launch @lowered(%x, %n) : !plan.tensor<tokens x 64 x bf16>, i32
+  plan.launch @compiled()
+  plan.return
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      // CHECK: code: "0x0100000041424344"
+      code: "0x0100000041424344"
+    }
+  }
+#-}

@@ -49,6 +49,34 @@ varve.pool @entries_without_page entries ratio 4 : <64 x bf16>
 
 // -----
 
+// C3
+// expected-error @below {{'varve.pool' op expected no 'select' on a state pool (C3): a compressor needs all of its rows}}
+varve.pool @state_that_selects state size 4 select <keep = 2, score = position> : <64 x f32>
+
+// -----
+
+// C1 of #varve.select
+// expected-error @below {{expected a positive i32 number as 'keep' (C1) but got 0}}
+varve.pool @keeps_nothing window size 4 select <keep = 0, score = position> : <64 x f32>
+
+// -----
+
+// C1 of #varve.select
+// expected-error @below {{expected a positive i32 number as 'every' (C1) but got -1}}
+varve.pool @never_scores window size 4 select <keep = 2, score = key, every = -1> : <64 x f32>
+
+// -----
+
+// expected-error @below {{expected 'varve.repeat' to be a positive i32 number of type i64 but got 0 : i64}}
+func.func private @repeated_no_times() attributes {varve.repeat = 0 : i64}
+
+// -----
+
+// expected-error @below {{expected 'varve.repeat' on a function}}
+module attributes {varve.repeat = 2 : i64} {}
+
+// -----
+
 // C1
 // expected-error @below {{'varve.pool' op attribute 'size' failed to satisfy constraint: 64-bit signless integer attribute whose value is a positive i32 number}}
 varve.pool @size_is_zero window size 0 : <64 x bf16>

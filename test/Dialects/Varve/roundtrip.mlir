@@ -27,6 +27,10 @@ varve.pool @keys entries ratio 4 page 256 : <128 x f4E2M1FN scaled 32 x f8E8M0FN
 varve.pool @keys.f8 entries ratio 4 page 256 : <128 x f8E4M3FN scaled 128 x f32>
 // CHECK: varve.pool @state state size 8 {note = "ring"} : <2048 x f32>
 varve.pool @state state size 8 {note = "ring"} : <2048 x f32>
+// CHECK: varve.pool @kept entries ratio 128 page 256 select <keep = 512, score = position> : <512 x bf16>
+varve.pool @kept entries ratio 128 page 256 select <keep = 512, score = position> : <512 x bf16>
+// CHECK: varve.pool @scored entries ratio 1 page 256 select <keep = 2048, score = key, every = 128> : <1024 x bf16>
+varve.pool @scored entries ratio 1 page 256 select <keep = 2048, score = key, every = 128> : <1024 x bf16>
 
 // CHECK-LABEL: func.func @append
 func.func @append(%rows: tensor<?x512xbf16>, %positions: tensor<?xi32>, %slots: tensor<?xi32>) {

@@ -384,6 +384,31 @@ module attributes {varve.model = #varve.model<name = "m", layers = "S", vocab = 
 
 // -----
 
+// M7: what stands for costs alone is not to be run.
+module attributes {varve.model = #varve.model<name = "m", layers = "S", vocab = 4, max_positions = 8>} {
+  // expected-error @below {{expected a pool that keeps all rows (M7): 'select' is for costs, nothing that runs selects}}
+  varve.pool @w window size 4 select <keep = 2, score = position> : <4 x f32>
+  // expected-error @below {{expected every layer to be written out (M7) but 'varve.repeat' stands for several: such a module is for costs}}
+  func.func @layer(%x: tensor<?x1x4xf32>, %n: tensor<?xi32>) -> tensor<?x1x4xf32> attributes {varve.repeat = 2 : i64} {
+    %fn = varve.weight "fn" : tensor<4x4xf32> loc("w")
+    %rows = varve.linear %x, %fn : (tensor<?x1x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32> loc("rows")
+    varve.append %rows to @w at(%n, %n) : tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32> loc("append")
+    %y = varve.sparse_attention %x window @w scale 1.0 at (%n, %n)
+        : (tensor<?x1x4xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x1x4xf32> loc("attention")
+    return %y : tensor<?x1x4xf32>
+  }
+  func.func @step(%ids: tensor<?xi32>, %positions: tensor<?xi32>,
+                  %slots: tensor<?xi32>, %rows: tensor<?xi32>)
+      -> tensor<?x4xf32> {
+    %table = varve.weight "embed.weight" : tensor<4x4xf32> loc("embed")
+    %x = varve.embed %ids, %table
+        : (tensor<?xi32>, tensor<4x4xf32>) -> tensor<?x4xf32> loc("embed")
+    return %x : tensor<?x4xf32>
+  }
+}
+
+// -----
+
 // Ten violations are reported, of the others the number.
 // expected-error @below {{and 3 more violations}}
 module attributes {varve.model = #varve.model<name = "m", layers = "S", vocab = 4, max_positions = 8>} {

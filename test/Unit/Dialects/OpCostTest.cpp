@@ -600,6 +600,59 @@ TEST(OpCost, SelectedAttentionCountsAtMostKEntries) {
   }
 }
 
+/// Attention of 4 heads of 8 over entries of ratio 2, of which 10 are kept, at
+/// a context of 100: 50 entries.
+OpCost selectedAttention(llvm::StringRef score, int64_t &bytes) {
+  ParsedModule module(("varve.pool @e entries ratio 2 page 64 select <keep = "
+                       "10, score = " +
+                       score + "> : <8 x bf16>")
+                          .str(),
+                      "%q: tensor<?x4x8xbf16>, %n: tensor<?xi32>", R"(
+  %0 = varve.sparse_attention %q entries @e scale 1.0 at (%n, %n)
+    : (tensor<?x4x8xbf16>, tensor<?xi32>, tensor<?xi32>)
+    -> tensor<?x4x8xbf16>)");
+  StepShape step;
+  step.context = 100;
+  bytes = module.last<PoolOp>().getBytesOf(100);
+  return module.cost<SparseAttentionOp>(step);
+}
+
+TEST(OpCost, SelectedPoolIsReadAsFarAsItIsKept) {
+  int64_t bytes;
+  OpCost cost = selectedAttention("position", bytes);
+  EXPECT_EQ(bytes, 10 * 16);
+  EXPECT_EQ(cost.productFlops, 2 * 4 * 16 * 10);
+  EXPECT_EQ(cost.poolBytesRead, 10 * 16);
+  EXPECT_EQ(cost.poolBytesWritten, 0);
+}
+
+TEST(OpCost, ScoresOfAttentionAreReadAndWritten) {
+  int64_t bytes;
+  OpCost plain = selectedAttention("position", bytes);
+  OpCost cost = selectedAttention("attention", bytes);
+  EXPECT_EQ(bytes, 10 * (16 + 4));
+  EXPECT_EQ(cost.poolBytesRead, plain.poolBytesRead + 10 * 4);
+  EXPECT_EQ(cost.poolBytesWritten, 10 * 4);
+  EXPECT_EQ(cost.flopsF32, plain.flopsF32 + 4 * 10);
+}
+
+TEST(OpCost, ScoresOfKeysAreComputedEverySoManyTokens) {
+  int64_t bytes;
+  OpCost plain = selectedAttention("position", bytes);
+  OpCost cost = selectedAttention("key, every = 5", bytes);
+  EXPECT_EQ(bytes, 10 * (16 + 4));
+  EXPECT_EQ(cost.poolBytesRead, plain.poolBytesRead + 10 * 16 / 5);
+  EXPECT_EQ(cost.poolBytesWritten, 10 * 4 / 5);
+  EXPECT_EQ(cost.flopsF32, plain.flopsF32 + 2 * 10 * 8 / 5);
+}
+
+TEST(OpCost, ProductsAreCountedApart) {
+  int64_t bytes;
+  OpCost cost = selectedAttention("position", bytes);
+  EXPECT_EQ(cost.flopsBF16, cost.productFlops);
+  EXPECT_EQ(cost.flops() - cost.productFlops, 4 * 4 * 10); // the softmax
+}
+
 TEST(OpCost, WorkThatDoesNotFitSaturates) {
   ParsedModule module("varve.pool @e entries ratio 1 page 64 : <131072 x bf16>",
                       "%q: tensor<?x128x131072xbf16>, %n: tensor<?xi32>", R"(

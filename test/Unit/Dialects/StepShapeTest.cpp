@@ -145,8 +145,8 @@ TEST(OpCost, SumsSaturate) {
 }
 
 TEST(OpCost, SumAddsEveryField) {
-  OpCost a{1, 2, 3, 4, 5, 6, 7, 8, 9};
-  OpCost b{10, 20, 30, 40, 50, 60, 70, 80, 90};
+  OpCost a{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  OpCost b{10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110};
   a += b;
   EXPECT_EQ(a.flopsF32, 11);
   EXPECT_EQ(a.flopsBF16, 22);
@@ -157,6 +157,8 @@ TEST(OpCost, SumAddsEveryField) {
   EXPECT_EQ(a.activationBytesWritten, 77);
   EXPECT_EQ(a.poolBytesRead, 88);
   EXPECT_EQ(a.poolBytesWritten, 99);
+  EXPECT_EQ(a.productFlops, 110);
+  EXPECT_EQ(a.windowBytesRead, 121);
   EXPECT_EQ(a.flops(), 11 + 22 + 33 + 44);
   EXPECT_EQ(a.bytes(), 55 + 66 + 77 + 88 + 99);
 }
