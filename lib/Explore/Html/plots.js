@@ -84,10 +84,10 @@ function linePlot(lines, options) {
   const width = 560, height = 300, left = 64;
   const xs = lines.flatMap((l) => l.points.map((q) => q[0])), ys = lines.flatMap((l) => l.points.map((q) => q[1])).filter((v) => v > 0);
   if (!xs.length || !ys.length) return '<p class="note">Nothing to draw.</p>';
-  const x = makeScale(Math.min(...xs), Math.max(...xs), left, width - 70, true);
+  const x = makeScale(Math.min(...xs), Math.max(...xs), left, width - 112, true);
   const low = options.logY ? Math.min(...ys) : 0;
   const y = makeScale(low, Math.max(...ys) * (options.logY ? 1 : 1.05), height - 36, 14, options.logY);
-  let svg = drawAxes({width: width - 58, height, left, x, y, formatX: formatCount, formatY: options.formatY, titleX: options.titleX,
+  let svg = drawAxes({width: width - 100, height, left, x, y, formatX: formatCount, formatY: options.formatY, titleX: options.titleX,
                       ticksX: [...new Set(xs)].filter((v, i, all) => all.length <= 9 || i % 2 === 0)});
   const ends = [];
   for (const line of lines) {
@@ -103,7 +103,7 @@ function linePlot(lines, options) {
   let last = -20;
   for (const end of ends) {
     last = Math.max(end.y, last + 13);
-    svg += `<text x="${width - 60}" y="${last + 4}" style="fill:${end.line.color}">${esc(end.line.name)}</text>`;
+    svg += `<text x="${width - 102}" y="${last + 4}" style="fill:${end.line.color}">${esc(end.line.name.length > 18 ? end.line.name.slice(0, 17) + '…' : end.line.name)}</text>`;
   }
   return frame(width, height, svg, options.label);
 }

@@ -8,9 +8,14 @@ const boundColors = {weights: 'var(--H)', pools: 'var(--G)', activations: 'var(-
 const mechanismColors = {products: 'var(--H)', experts: 'var(--G)', attention: 'var(--C)', indexer: 'var(--D)', compressor: 'var(--other)', streams: 'var(--accent)', rowwise: 'var(--S)'};
 const kindTexts = {S: 'sliding window only', C: 'window and chosen entries', H: 'window and all entries', D: 'chosen tokens of all', G: 'all tokens', '-': ''};
 
+// What tells a mix apart: its label without the words that all mixes share.
+const words = data.mixes.map((m) => m.label.split(' '));
+const shared = new Set(data.mixes.length > 1 ? words[0].filter((w) => words.every((other) => other.includes(w))) : []);
+data.mixes.forEach((m, i) => { m.short = words[i].filter((w) => !shared.has(w)).join(' ') || m.label; });
+
 // Shades tell kinds of one letter apart.
 function kindColor(mix, kind) {
-  const same = mix.kinds.filter((k) => k.letter === kind.letter);
+  const same = mix.kinds.filter((k) => k.letter === kind.letter).sort((a, b) => b.count - a.count);
   const place = same.indexOf(kind);
   return place <= 0 ? colorOf(kind.letter) : `color-mix(in srgb, ${colorOf(kind.letter)} ${100 - 28 * Math.min(place, 3)}%, var(--card))`;
 }
@@ -50,7 +55,7 @@ function drawStrip() {
       const kind = mix.kinds[k];
       return `<rect x="${(layer * cell).toFixed(2)}" width="${Math.max(cell - 1.5, .8).toFixed(2)}" height="22" rx="2" fill="${kindColor(mix, kind)}" data-tip="${esc(`layer ${layer}: ${kind.title}\n${kindTexts[kind.letter]}`)}"/>`;
     }).join('');
-    return `<div class="stripRow${i === state.mixA ? ' chosen' : ''}"><div class="name" data-mix="${i}" title="${esc(mix.label)}">${esc(mix.label)}</div>` +
+    return `<div class="stripRow${i === state.mixA ? ' chosen' : ''}"><div class="name" data-mix="${i}" title="${esc(mix.label)}">${esc(mix.short)}</div>` +
            `<svg viewBox="0 0 ${width} 22" preserveAspectRatio="none" style="height:22px" role="img" aria-label="layers of ${esc(mix.label)}">${cells}</svg></div>`;
   }).join('');
   const letters = new Map();
@@ -170,7 +175,7 @@ function drawPareto() {
     const chosen = row.mix === state.mixA, mix = data.mixes[row.mix];
     svg += `<circle cx="${x(X(row)).toFixed(1)}" cy="${y(Y(row)).toFixed(1)}" r="${chosen ? 8 : front.includes(row) ? 5.5 : 4}" fill="${front.includes(row) ? 'var(--accent)' : 'var(--H)'}" fill-opacity="${front.includes(row) ? .95 : .55}" ` +
            `${chosen ? 'stroke="var(--ink)" stroke-width="2" ' : ''}data-pick="${row.mix}" style="cursor:pointer" data-tip="${esc(`${mix.label}\n${state.x}: ${formatFigure(state.x, X(row))}\n${state.y}: ${formatFigure(state.y, Y(row))}`)}"/>`;
-    if (rows.length <= 14) svg += `<text x="${x(X(row)) + 10}" y="${y(Y(row)) - 8}" ${x(X(row)) > width * .75 ? 'text-anchor="end" dx="-20"' : ''}>${esc(mix.label)}</text>`;
+    if (rows.length <= 14) svg += `<text x="${x(X(row)) + 10}" y="${y(Y(row)) - 8}" ${x(X(row)) > width * .75 ? 'text-anchor="end" dx="-20"' : ''}>${esc(mix.short)}</text>`;
   }
   $('pareto').innerHTML = frame(width, height, svg, 'trade-offs');
   for (const point of document.querySelectorAll('[data-pick]'))
@@ -211,7 +216,7 @@ function drawRows() {
     rows.sort((a, b) => (of(a) < of(b) ? -1 : of(a) > of(b) ? 1 : 0) * (state.down ? 1 : -1));
   }
   $('rows').innerHTML = `<table><tr>${['mix', 'context', 'batch', 'device', ...columns].map((c) => `<th data-sort="${c}">${c}${state.sort === c ? (state.down ? ' ↑' : ' ↓') : ''}</th>`).join('')}</tr>` +
-    rows.map((r) => `<tr class="${r.mix === state.mixA && r.step === current() && r.device === state.device ? 'chosen' : ''}"><td title="${esc(r.replay)}">${esc(data.mixes[r.mix].label)}</td><td>${formatCount(data.steps[r.step].context)}</td><td>${data.steps[r.step].batch}</td><td>${esc(data.devices[r.device].name)}</td>` +
+    rows.map((r) => `<tr class="${r.mix === state.mixA && r.step === current() && r.device === state.device ? 'chosen' : ''}"><td title="${esc(r.replay)}">${esc(data.mixes[r.mix].short)}</td><td>${formatCount(data.steps[r.step].context)}</td><td>${data.steps[r.step].batch}</td><td>${esc(data.devices[r.device].name)}</td>` +
       columns.map((c) => `<td>${esc(formatFigure(c, value(r, c)))}</td>`).join('') + '</tr>').join('') + '</table>';
   for (const th of document.querySelectorAll('#rows th'))
     th.onclick = () => choose({sort: th.dataset.sort, down: state.sort === th.dataset.sort ? !state.down : true});
@@ -232,8 +237,8 @@ function fill(id, options, chosen) {
 }
 const unique = (values) => [...new Set(values)].sort((a, b) => a - b);
 const contexts = unique(data.steps.map((s) => s.context)), batches = unique(data.steps.map((s) => s.batch));
-fill('mixA', detailed.map((i) => [i, data.mixes[i].label]), detailed[0]);
-fill('mixB', detailed.map((i) => [i, data.mixes[i].label]), detailed[Math.min(1, detailed.length - 1)]);
+fill('mixA', detailed.map((i) => [i, data.mixes[i].short]), detailed[0]);
+fill('mixB', detailed.map((i) => [i, data.mixes[i].short]), detailed[Math.min(1, detailed.length - 1)]);
 fill('context', contexts.map((c) => [c, formatCount(c)]), contexts[contexts.length - 1]);
 fill('batch', batches.map((b) => [b, b]), batches[0]);
 fill('device', data.devices.map((d, i) => [i, d.name]), 0);
@@ -243,7 +248,7 @@ for (const [id, key] of [['axisX', 'x'], ['axisY', 'y']]) {
   $(id).value = state[key];
   $(id).onchange = () => choose({[key]: $(id).value});
 }
-$('subtitle').textContent = `${data.mixes.length} mixes, ${data.rows.length} rows · level ${data.level}, ${data.tokens === 1 ? 'decode' : data.tokens + ' tokens of each sequence a step'}`;
+$('subtitle').textContent = `${[...shared].join(' ')}${shared.size ? ' · ' : ''}${data.mixes.length} mixes, ${data.rows.length} rows · level ${data.level}, ${data.tokens === 1 ? 'decode' : data.tokens + ' tokens of each sequence a step'}`;
 $('footer').textContent = `Varve ${data.build}. Level e0 is closed form: a floor of memory and arithmetic per op, plus a launch for every op that needs values of other blocks.`;
 if (data.refused.length) {
   $('refusedSection').hidden = false;
