@@ -140,3 +140,17 @@ function(varve_embed_json output)
     DEPENDS "${script}" ${ARGN}
     VERBATIM)
 endfunction()
+
+# varve_embed_text(OUTPUT.inc FILES...)
+#
+# Writes every file as a string constant named after it ("report.html" is
+# reportHtml) to OUTPUT.inc in the current build directory, as above.
+function(varve_embed_text output)
+  set(script "${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake")
+  set(result "${CMAKE_CURRENT_BINARY_DIR}/${output}")
+  add_custom_command(
+    OUTPUT "${result}"
+    COMMAND "${CMAKE_COMMAND}" "-DOUTPUT=${result}" "-DFILES=${ARGN}" -P "${script}"
+    DEPENDS "${script}" ${ARGN}
+    VERBATIM)
+endfunction()

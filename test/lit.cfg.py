@@ -64,8 +64,9 @@ def has_cuda_device():
 # What a test may ask for with REQUIRES.
 if has_cuda_device():
     config.available_features.add("cuda")
-if shutil.which("ptxas"):
-    config.available_features.add("ptxas")
+for program in ("ptxas", "chromium"):
+    if shutil.which(program):
+        config.available_features.add(program)
 for name in config.varve_tools:
     config.available_features.add(name)
 for name, feature in (("address", "asan"), ("undefined", "ubsan")):

@@ -116,8 +116,8 @@ static PoolWork makePool(PoolOp pool, llvm::StringRef function) {
   PoolWork work;
   work.name = localName(pool.getSymName(), function);
   work.kind = stringifyPoolKind(pool.getKind());
-  work.rowTokens =
-      pool.getKind() == PoolKind::Entries ? pool.getRowTokens() : 0;
+  bool grows = pool.getKind() == PoolKind::Entries && !pool.getSelect();
+  work.rowTokens = grows ? pool.getRowTokens() : 0;
   work.rowBytes = pool.getFormat().getRowBytes();
   work.op = pool;
   return work;

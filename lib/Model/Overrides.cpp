@@ -286,8 +286,7 @@ static Error prefixed(StringRef override, Error error) {
                            "': " + toString(std::move(error)));
 }
 
-/// Applies one override without validating.
-static Error assign(ModelConfig &config, StringRef override) {
+Error assignOverride(ModelConfig &config, StringRef override) {
   auto [name, value] = override.split('=');
   if (!override.contains('='))
     return prefixed(override, createStringError("expected name=value"));
@@ -308,7 +307,7 @@ static Error assign(ModelConfig &config, StringRef override) {
 
 Error applyOverride(ModelConfig &config, StringRef override) {
   ModelConfig changed = config;
-  if (Error error = assign(changed, override))
+  if (Error error = assignOverride(changed, override))
     return error;
   if (Error error = validate(changed))
     return prefixed(override, std::move(error));
@@ -335,7 +334,7 @@ Error applyOverrides(ModelConfig &config, ArrayRef<std::string> overrides,
       return error;
   }
   for (StringRef override : overrides)
-    if (Error error = assign(changed, override))
+    if (Error error = assignOverride(changed, override))
       return error;
   std::string where = overrides.size() == 1 && !layers
                           ? "override '" + overrides.front() + "'"

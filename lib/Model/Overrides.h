@@ -26,6 +26,11 @@ llvm::ArrayRef<OverrideName> overrideNames();
 /// unchanged and the message starts "override '<name=value>': ".
 llvm::Error applyOverride(ModelConfig &config, llvm::StringRef override);
 
+/// Applies one "name=value" without validating, for callers that change more
+/// before they validate. Fails on unknown names and malformed values, as
+/// applyOverride does.
+llvm::Error assignOverride(ModelConfig &config, llvm::StringRef override);
+
 /// Applies all overrides in order, with `layers` (a layer pattern) where given,
 /// and validates only the final result, so that sizes that depend on each
 /// other can change together. `num_hidden_layers` among the overrides is the

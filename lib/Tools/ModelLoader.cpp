@@ -51,8 +51,7 @@ ModelOptions::ModelOptions(cl::SubCommand &command,
 
 static bool isModuleFile(StringRef model) { return model.ends_with(".mlir"); }
 
-/// The configuration of a folder, a file or a built-in name.
-static Expected<ModelConfig> readConfig(StringRef model, std::string &source) {
+Expected<ModelConfig> varve::loadConfig(StringRef model, std::string &source) {
   if (fs::is_directory(model)) {
     llvm::SmallString<256> file(model);
     path::append(file, "config.json");
@@ -135,7 +134,7 @@ Expected<LoadedModel> varve::loadModel(const ModelOptions &options) {
           ".mlir file has none");
     return model;
   }
-  Expected<ModelConfig> config = readConfig(options.model, model.source);
+  Expected<ModelConfig> config = loadConfig(options.model, model.source);
   if (!config)
     return config.takeError();
   std::optional<StringRef> layers;
@@ -195,7 +194,7 @@ static Error openModuleWeights(const ModelOptions &options,
   // The tensors' meaning is in the checkpoint's own configuration; whether
   // they are the module's is found out when it asks for them.
   std::string source;
-  Expected<ModelConfig> config = readConfig(where->path, source);
+  Expected<ModelConfig> config = loadConfig(where->path, source);
   if (!config)
     return config.takeError();
   auto checkpoint = CheckpointWeights::open(where->path, *config);

@@ -38,6 +38,11 @@ struct LoadedModel {
   std::string source;
 };
 
+/// The configuration of a folder, of a config.json, or of a built-in name;
+/// `source` becomes the file's name, for messages and locations.
+llvm::Expected<ModelConfig> loadConfig(llvm::StringRef model,
+                                       std::string &source);
+
 /// Resolves MODEL: a folder with a config.json, a config.json, or the name of
 /// a built-in configuration; applies `--layers` and `--set`, and opens the
 /// weights if there are any. A missing MODEL is a UsageError.

@@ -161,7 +161,7 @@ int varve::varveMain(int argc, char **argv) {
       "and the lines below.\n");
   cl::SetVersionPrinter(printVersion);
   const Command commands[] = {compileCommand(), inspectCommand(), runCommand(),
-                              checkCommand()};
+                              checkCommand(), exploreCommand()};
   hideForeignOptions(commands);
   std::string moreHelp = ("\nMODEL is " + modelKinds() + ".\n").str();
   cl::extrahelp modelHelp(moreHelp);

@@ -44,6 +44,7 @@ Command compileCommand();
 Command inspectCommand();
 Command runCommand();
 Command checkCommand();
+Command exploreCommand();
 
 /// What a MODEL can be, as a phrase.
 llvm::StringRef modelKinds();

@@ -1,0 +1,402 @@
+//===- LayerCosts.cpp - The cost of each kind of layer, once --------------===//
+
+#include "lib/Explore/LayerCosts.h"
+#include "dialects/Varve/Varve.h"
+#include "lib/Explore/Variants.h"
+#include "lib/Import/Import.h"
+#include "lib/Model/LayerPattern.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Quantize/Passes.h"
+#include "passes/Quantize/PrecisionPolicy.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace mlir::varve;
+
+namespace varve {
+
+/// A function's costs; empty between its request and its import.
+struct LayerCosts::Kind {
+  std::shared_ptr<const KindCost> cost;
+};
+
+LayerCosts::LayerCosts(MLIRContext &context, Conditions conditions)
+    : context(context), conditions(std::move(conditions)) {
+  context.loadDialect<VarveDialect, func::FuncDialect>();
+}
+
+LayerCosts::~LayerCosts() = default;
+
+//===----------------------------------------------------------------------===//
+// Costs of a function
+//===----------------------------------------------------------------------===//
+
+/// How much a product counts in operations of FP8 (specification 9.4): bf16
+/// attention twice, f4 index scores half, weights always once.
+static double getWeight(Mechanism mechanism, const OpCost &cost) {
+  if (mechanism != Mechanism::Attention && mechanism != Mechanism::Indexer)
+    return 1;
+  if (cost.flopsF4)
+    return 0.5;
+  if (cost.flopsF8)
+    return 1;
+  return cost.flopsBF16 ? 2 : 4;
+}
+
+static void addOp(StepCost &sum, const OpWork &work, const OpCost &cost,
+                  double tokens) {
+  sum.total += cost;
+  double products = cost.productFlops / tokens;
+  if (work.mechanism == Mechanism::Indexer)
+    sum.flopsIndexer += products;
+  else if (work.mechanism == Mechanism::Attention)
+    sum.flopsAttention += products;
+  else
+    sum.flopsWeights += products;
+  sum.flopsEquivalent += products * getWeight(work.mechanism, cost);
+}
+
+char getLetter(const FunctionWork &work) {
+  for (const OpWork &item : work.ops)
+    if (auto op = dyn_cast<SparseAttentionOp>(item.op)) {
+      if (!op.getEntriesAttr())
+        return 'S';
+      if (op.getWindowAttr())
+        return op.getIndices() ? 'C' : 'H';
+      return op.getIndices() ? 'D' : 'G';
+    }
+  return '-';
+}
+
+/// Fills in what an attention reads.
+static void describeAttention(const FunctionWork &work, KindCost &kind) {
+  for (const OpWork &item : work.ops) {
+    auto op = dyn_cast<SparseAttentionOp>(item.op);
+    if (!op)
+      continue;
+    if (op.getWindowAttr())
+      if (PoolOp pool = lookupPool(op, op.getWindowAttr()))
+        kind.window = pool.getSize().value_or(0);
+    if (op.getEntriesAttr())
+      if (PoolOp pool = lookupPool(op, op.getEntriesAttr()))
+        kind.ratio = pool.getRowTokens();
+    if (op.getIndices())
+      kind.topk =
+          cast<RankedTensorType>(op.getIndices().getType()).getDimSize(1);
+  }
+}
+
+static std::string makeTitle(const FunctionWork &work, const KindCost &kind) {
+  if (!work.isLayer())
+    return work.name;
+  std::string title(1, kind.letter);
+  if (kind.ratio)
+    title += llvm::formatv(" {0}:1", kind.ratio);
+  if (kind.topk)
+    title += llvm::formatv(" top {0}", kind.topk);
+  // Layers that attend alike may still differ behind their attention.
+  bool hash = llvm::any_of(
+      work.ops, [](const OpWork &item) { return isa<RouteHashOp>(item.op); });
+  bool dense = llvm::none_of(
+      work.ops, [](const OpWork &item) { return isa<ExpertsOp>(item.op); });
+  return title + (hash ? ", hash-routed" : dense ? ", dense" : "");
+}
+
+KindCost LayerCosts::makeKind(const FunctionWork &work) const {
+  KindCost kind;
+  kind.letter = getLetter(work);
+  describeAttention(work, kind);
+  kind.title = makeTitle(work, kind);
+  kind.weightBytes = work.weightBytes;
+  kind.ops = work.ops.size();
+  for (const OpWork &item : work.ops)
+    kind.launches += item.anchor;
+  for (const PoolWork &pool : work.pools)
+    kind.growth += pool.getGrowth();
+  kind.steps.resize(conditions.steps.size());
+  if (conditions.keepOps)
+    for (const OpWork &item : work.ops)
+      kind.opDetails.push_back({item.name,
+                                item.kind.str(),
+                                getMechanismName(item.mechanism).str(),
+                                item.anchor,
+                                {},
+                                {}});
+  for (auto [step, sum] : llvm::zip_equal(conditions.steps, kind.steps)) {
+    sum.devices.resize(conditions.devices.size());
+    for (auto [index, item] : llvm::enumerate(work.ops)) {
+      OpCost cost = cast<CostOpInterface>(item.op).getCost(step);
+      addOp(sum, item, cost, static_cast<double>(step.tokens));
+      for (auto [device, seconds] :
+           llvm::zip_equal(conditions.devices, sum.devices)) {
+        OpTime time = device.getTime(cost, item.anchor);
+        seconds.roof += time.getRoof();
+        seconds.launch += time.launch;
+        seconds.byBound[static_cast<unsigned>(time.bound)] += time.getTotal();
+        if (conditions.keepOps)
+          kind.opDetails[index].times.push_back(time);
+      }
+      if (conditions.keepOps)
+        kind.opDetails[index].costs.push_back(cost);
+    }
+    sum.attendedKeys = work.getAttendedKeys(step);
+    sum.scratchBytes = work.getScratchBytes(step);
+    for (const PoolWork &pool : work.pools) {
+      int64_t bytes = pool.getBytes(step.context);
+      sum.cacheBytes += bytes;
+      if (!pool.grows())
+        sum.fixedBytes += bytes;
+    }
+  }
+  if (conditions.keepOps)
+    for (const PoolWork &pool : work.pools) {
+      PoolDetail detail{
+          pool.name, pool.kind.str(), pool.rowTokens, pool.rowBytes, {}};
+      for (const StepShape &step : conditions.steps)
+        detail.bytes.push_back(pool.getBytes(step.context));
+      kind.pools.push_back(std::move(detail));
+    }
+  return kind;
+}
+
+//===----------------------------------------------------------------------===//
+// Modules
+//===----------------------------------------------------------------------===//
+
+/// Runs `body`; a diagnostic that it emits becomes a refusal.
+static std::optional<Refusal>
+refuseDiagnostics(MLIRContext &context, llvm::StringRef remedy,
+                  llvm::function_ref<LogicalResult()> body) {
+  std::optional<Refusal> refusal;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (refusal || diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return success();
+    std::string op;
+    if (auto name = dyn_cast<NameLoc>(diagnostic.getLocation()))
+      op = name.getName().str();
+    refusal = Refusal{op, diagnostic.str(), remedy.str()};
+    return success();
+  });
+  if (succeeded(body()))
+    return std::nullopt;
+  if (!refusal)
+    refusal = Refusal{"", "the mix could not be built", remedy.str()};
+  return refusal;
+}
+
+/// Applies the precision and the pools' variants of a mix.
+static std::optional<Refusal> finishModule(MLIRContext &context,
+                                           ModuleOp module,
+                                           llvm::StringRef precision,
+                                           llvm::ArrayRef<Setting> settings) {
+  if (!precision.empty())
+    if (auto refusal = refuseDiagnostics(
+            context, "take another --precision, or sizes that its blocks fit",
+            [&] {
+              PassManager pm(&context, ModuleOp::getOperationName());
+              pm.addPass(createApplyPrecisionPass({precision.str()}));
+              return pm.run(module);
+            }))
+      return refusal;
+  return applyVariants(module, settings);
+}
+
+/// Sums up a whole module, each function a kind of its own.
+static void addModule(const std::vector<FunctionWork> &functions,
+                      llvm::function_ref<KindCost(const FunctionWork &)> make,
+                      ModelCost &cost) {
+  std::string letters;
+  for (const FunctionWork &work : functions) {
+    auto kind = std::make_shared<const KindCost>(make(work));
+    if (!work.isLayer()) {
+      cost.ends.push_back({std::move(kind), work.repeat});
+      continue;
+    }
+    letters += (letters.empty() ? "" : " ") + std::string(1, kind->letter) +
+               (work.repeat > 1 ? std::to_string(work.repeat) : "");
+    cost.strip.insert(cost.strip.end(), work.repeat, cost.layerKinds.size());
+    cost.layerKinds.push_back({std::move(kind), work.repeat});
+  }
+  cost.layers = letters;
+}
+
+std::optional<Refusal>
+LayerCosts::getModuleCost(const BaseModel &base,
+                          llvm::ArrayRef<Setting> settings, ModelCost &cost) {
+  OwningOpRef<ModuleOp> module;
+  if (auto refusal = refuseDiagnostics(
+          context, "give a module of the varve dialect that verifies", [&] {
+            module =
+                parseSourceString<ModuleOp>(base.text, &context, base.source);
+            return success(static_cast<bool>(module));
+          }))
+    return refusal;
+  if (auto refusal = finishModule(context, *module, "", settings))
+    return refusal;
+  addModule(
+      collectWork(*module),
+      [&](const FunctionWork &work) { return makeKind(work); }, cost);
+  if (cost.layerKinds.empty() && cost.ends.empty())
+    return Refusal{"", "expected functions with ops of the varve dialect",
+                   "give the artefact of phase 'import' or 'quantize'"};
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Kinds
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Text that two kinds share if and only if they cost the same.
+class KeyBuilder {
+public:
+  template <typename... Numbers> KeyBuilder &add(Numbers... numbers) {
+    ((key += std::to_string(static_cast<int64_t>(numbers)) + ','), ...);
+    return *this;
+  }
+  KeyBuilder &addText(llvm::StringRef text) {
+    key += text.str() + ';';
+    return *this;
+  }
+  KeyBuilder &addStorage(const StorageConfig &storage) {
+    return add(storage.linear, storage.experts, storage.dense,
+               storage.scaleBlockRows, storage.scaleBlockColumns,
+               storage.expertScaleBlock);
+  }
+  std::string take() { return std::move(key); }
+
+private:
+  std::string key;
+};
+} // namespace
+
+static std::string keyOfLayer(const BaseModel &base, const ModelConfig &config,
+                              const LayerConfig &layer,
+                              llvm::ArrayRef<Setting> settings) {
+  KeyBuilder key;
+  key.addText("layer").addText(base.precision).addStorage(config.storage);
+  key.add(layer.attention, layer.ratio, layer.routing, config.hiddenSize,
+          config.numHeads, config.headDim, config.ropeDim, config.queryRank,
+          config.outputGroups, config.outputRank, config.window,
+          config.numExperts, config.numSharedExperts, config.activeExperts,
+          config.expertSize, config.streams, config.sinkhornIterations);
+  if (layer.attention == AttentionKind::CSA)
+    key.add(config.indexHeads, config.indexHeadDim, config.indexTopk);
+  if (layer.routing == RoutingKind::Hash)
+    key.add(config.vocabSize);
+  for (const Setting &setting : settings) {
+    llvm::StringRef name = setting.name;
+    bool has =
+        name.ends_with(".window") ||
+        (name.ends_with(".entries") &&
+         layer.attention != AttentionKind::Sliding) ||
+        (name.ends_with(".keys") && layer.attention == AttentionKind::CSA);
+    if (isVariantSetting(name) && has)
+      key.addText(name).addText(setting.value);
+  }
+  return key.take();
+}
+
+static std::string keyOfEnds(const BaseModel &base, const ModelConfig &config) {
+  return KeyBuilder()
+      .addText("ends")
+      .addText(base.precision)
+      .addStorage(config.storage)
+      .add(config.hiddenSize, config.vocabSize, config.streams)
+      .take();
+}
+
+std::optional<Refusal> LayerCosts::importKind(const BaseModel &base,
+                                              const ModelConfig &config,
+                                              llvm::ArrayRef<Setting> settings,
+                                              llvm::StringRef key) {
+  OwningOpRef<ModuleOp> module = importModel(context, config, base.source);
+  if (auto refusal = finishModule(context, *module, base.precision, settings))
+    return refusal;
+  std::string ends = keyOfEnds(base, config);
+  for (const FunctionWork &work : collectWork(*module)) {
+    std::string name = work.isLayer() ? key.str() : ends + work.name;
+    Kind &kind = kinds[name];
+    if (!kind.cost)
+      kind.cost = std::make_shared<const KindCost>(makeKind(work));
+  }
+  return std::nullopt;
+}
+
+/// Whether rules of the policy speak of certain layers, so that layers of one
+/// kind may differ.
+static bool dependsOnLayers(llvm::StringRef precision) {
+  llvm::Expected<PrecisionPolicy> policy = loadPrecisionPolicy(precision);
+  if (!policy) {
+    llvm::consumeError(policy.takeError()); // reported when it is applied
+    return false;
+  }
+  auto isSpecific = [](const NameGlob &glob) {
+    llvm::StringRef text = *glob.text;
+    return text.contains("layers") && !text.contains("layers.*");
+  };
+  return llvm::any_of(policy->rules, [&](const PrecisionRule &rule) {
+    return llvm::any_of(rule.names, isSpecific) ||
+           llvm::any_of(rule.pools, isSpecific);
+  });
+}
+
+std::optional<Refusal> LayerCosts::getCost(const BaseModel &base,
+                                           const ModelConfig &config,
+                                           llvm::ArrayRef<Setting> settings,
+                                           ModelCost &cost) {
+  bool isFile = llvm::StringRef(base.precision).ends_with(".json");
+  if (isFile && dependsOnLayers(base.precision)) {
+    OwningOpRef<ModuleOp> module = importModel(context, config, base.source);
+    if (auto refusal = finishModule(context, *module, base.precision, settings))
+      return refusal;
+    addModule(
+        collectWork(*module),
+        [&](const FunctionWork &work) { return makeKind(work); }, cost);
+    cost.layers = layerString(config);
+    return std::nullopt;
+  }
+
+  llvm::SmallVector<const LayerConfig *, 8> distinct;
+  cost.strip.reserve(config.layers.size());
+  for (const LayerConfig &layer : config.layers) {
+    auto *found = llvm::find_if(
+        distinct, [&](const LayerConfig *known) { return *known == layer; });
+    unsigned place = found - distinct.begin();
+    if (found == distinct.end()) {
+      std::string key = keyOfLayer(base, config, layer, settings);
+      Kind &kind = kinds[key];
+      if (!kind.cost) {
+        ModelConfig single = config;
+        single.layers = {layer};
+        single.draft = DraftConfig();
+        if (auto refusal = importKind(base, single, settings, key))
+          return refusal;
+      }
+      distinct.push_back(&layer);
+      cost.layerKinds.push_back({kinds[key].cost, 0});
+    }
+    ++cost.layerKinds[place].count;
+    cost.strip.push_back(place);
+  }
+  std::string ends = keyOfEnds(base, config);
+  for (llvm::StringRef name : {"embed", "head"}) {
+    std::shared_ptr<const KindCost> &kind = kinds[ends + name.str()].cost;
+    if (!kind) {
+      // All layers were known under another vocabulary.
+      ModelConfig single = config;
+      single.layers = {config.layers.front()};
+      single.draft = DraftConfig();
+      if (auto refusal = importKind(
+              base, single, settings,
+              keyOfLayer(base, config, config.layers.front(), settings)))
+        return refusal;
+    }
+    cost.ends.push_back({kinds[ends + name.str()].cost, 1});
+  }
+  return std::nullopt;
+}
+
+} // namespace varve
