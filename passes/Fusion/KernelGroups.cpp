@@ -198,6 +198,7 @@ void KernelGroups::formKernels() {
       result.replaceUsesWithIf(outer, [&](OpOperand &use) {
         return use.getOwner()->getBlock() != body;
       });
-    OpBuilder::atBlockEnd(body).create<YieldOp>(anchor->getLoc(), results);
+    OpBuilder inner = OpBuilder::atBlockEnd(body);
+    YieldOp::create(inner, anchor->getLoc(), results);
   }
 }
