@@ -2,9 +2,9 @@
 
 // A function writes its results to its last arguments; what lies between is
 // scratch; step inputs that no value stands for are arguments of all.
-// CHECK-LABEL: tile.func private @norm_0
-// CHECK: plan.func private @norm.launches(%arg0: !plan.tensor<tokens x 64 x f32>, %arg1: !plan.tensor<64 x f32>, %arg2: !plan.tensor<tokens x 64 x f32>)
-// CHECK-NEXT: plan.launch @norm
+// CHECK-LABEL: plan.func private @norm.launches(%arg0: !plan.tensor<tokens x 64 x f32>, %arg1: !plan.tensor<64 x f32>, %arg2: !plan.tensor<tokens x 64 x f32>)
+// CHECK-NEXT: plan.launch @norm(%arg0, %arg1, %arg2)
+// CHECK: tile.func private @norm(
 varve.kernel_func private @norm(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32>
     kind "rows" pools [] {
   %n = varve.rms_norm %x weight %w eps 1.0e-6
