@@ -182,6 +182,24 @@ PackageBuilder::PackageBuilder() {
   launch(layer, "layer", tokens, {streams, layerPositions, result});
 }
 
+PackageBuilder PackageBuilder::forGpu() {
+  PackageBuilder builder;
+  fb::PlanT &plan = builder.plan;
+  plan.target = "sm_90a";
+  plan.cpu_level = "";
+  plan.compute_capability = 90;
+  plan.architecture_specific = true;
+  plan.files[0]->member = "sm_90a/kernels.ptx";
+  plan.files[0]->format = fb::KernelFormat::Ptx;
+  for (auto &kernel : plan.kernels) {
+    kernel->threads = 128;
+    kernel->scratch_bytes = 0;
+  }
+  builder.members = {
+      {"sm_90a/kernels.ptx", builder.members.begin()->second + '\0'}};
+  return builder;
+}
+
 std::vector<uint8_t> PackageBuilder::writePlan() const {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(fb::Plan::Pack(builder, &plan), fb::PlanIdentifier());

@@ -26,6 +26,8 @@ struct PackageBuilder {
 
   /// The model of kernels.c for this machine's kind of processor.
   PackageBuilder();
+  /// The same for the fake GPU, whose "PTX" is a shared object.
+  static PackageBuilder forGpu();
 
   std::vector<uint8_t> writePlan() const;
   /// The file.

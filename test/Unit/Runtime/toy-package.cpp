@@ -1,7 +1,7 @@
 //===- toy-package.cpp - Writes the model of kernels.c --------------------===//
 //
-// toy-package FOLDER: toy.varve, a checkpoint and a reference, for the tests of
-// varve-run.
+// toy-package FOLDER: toy.varve, toy-gpu.varve for the fake GPU, a checkpoint
+// and a reference, for the tests of varve-run.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,8 +13,12 @@ int main(int argc, char **argv) {
   if (argc != 2)
     return 2;
   std::string folder = argv[1];
-  std::vector<uint8_t> bytes = PackageBuilder().write();
-  writeFile(folder + "/toy.varve", std::string(bytes.begin(), bytes.end()));
+  auto write = [&](const char *name, const PackageBuilder &builder) {
+    std::vector<uint8_t> bytes = builder.write();
+    writeFile(folder + "/" + name, std::string(bytes.begin(), bytes.end()));
+  };
+  write("toy.varve", PackageBuilder());
+  write("toy-gpu.varve", PackageBuilder::forGpu());
   writeCheckpoint(folder);
   writeReference(folder);
   return 0;
