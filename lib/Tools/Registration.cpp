@@ -11,6 +11,7 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "passes/Engine/Passes.h"
+#include "passes/Engine/Nvidia/Passes.h"
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Plan/Passes.h"
 #include "passes/Quantize/Passes.h"
@@ -31,6 +32,7 @@ void varve::registerPasses() {
   mlir::varve::registerBinaryPasses();
   mlir::varve::registerEnginePasses();
   mlir::varve::registerPlanPasses();
+  mlir::varve::registerNvidiaPasses();
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerTargetPasses();
   mlir::varve::registerTilePasses();
