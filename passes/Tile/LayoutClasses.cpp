@@ -3,6 +3,7 @@
 #include "passes/Tile/LayoutClasses.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SmallSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -42,19 +43,49 @@ LayoutClasses::LayoutClasses(FuncOp function) {
     numbers[tile] = it->second;
     members[it->second].push_back(tile);
   }
-  // A class that a role touches is the role's.
+  assignRoles(function);
+}
+
+/// A class that a role touches is the role's, and so are initial values of what
+/// loops carry for it.
+void LayoutClasses::assignRoles(FuncOp function) {
+  llvm::SmallSet<int64_t, 8> ofRoles;
+  auto note = [&](Value value, int64_t warps) {
+    if (isTile(value) && ofRoles.insert(lookup(value)).second) {
+      numWarps[lookup(value)] = warps;
+      return true;
+    }
+    return false;
+  };
   function.walk([&](OnOp on) {
     int64_t warps = getRoleWarps(on);
-    auto note = [&](Value value) {
-      if (isTile(value))
-        numWarps[lookup(value)] = warps;
-    };
-    llvm::for_each(on.getResults(), note);
+    for (Value result : on.getResults())
+      note(result, warps);
     on.getBody().walk([&](Operation *op) {
-      llvm::for_each(op->getResults(), note);
-      llvm::for_each(op->getOperands(), note);
+      for (Value result : op->getResults())
+        note(result, warps);
+      for (Value operand : op->getOperands())
+        note(operand, warps);
     });
   });
+  auto noteInits = [&](ValueRange inits, ValueRange carried) {
+    bool isNew = false;
+    for (auto [init, argument] : llvm::zip_equal(inits, carried))
+      if (isTile(init) && ofRoles.contains(lookup(argument)))
+        isNew |= note(init, numWarps[lookup(argument)]);
+    return isNew;
+  };
+  // Loops in loops pass initial values on, so once is not enough.
+  bool isNew = !ofRoles.empty();
+  while (isNew) {
+    isNew = false;
+    function.walk([&](Operation *op) {
+      if (auto loop = dyn_cast<scf::ForOp>(op))
+        isNew |= noteInits(loop.getInitArgs(), loop.getRegionIterArgs());
+      else if (auto loop = dyn_cast<scf::WhileOp>(op))
+        isNew |= noteInits(loop.getInits(), loop.getBeforeArguments());
+    });
+  }
 }
 
 int64_t LayoutClasses::add(Value tile) {

@@ -41,6 +41,7 @@ private:
   void join(Value a, Value b);
   void joinAll(ValueRange as, ValueRange bs);
   void visit(Operation *op);
+  void assignRoles(FuncOp function);
 
   SmallVector<Value> tiles;
   SmallVector<int64_t> parents;

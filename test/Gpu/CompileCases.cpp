@@ -21,6 +21,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
@@ -39,7 +40,7 @@ static cl::opt<std::string> folderName(cl::Positional, cl::Required,
                                        cl::desc("FOLDER"));
 static cl::opt<std::string> targetName("target", cl::Required,
                                        cl::desc("target model"));
-static cl::opt<bool> lax("lax", cl::desc("spills are warnings"));
+static cl::opt<bool> ptxOnly("ptx", cl::desc("do not assemble"));
 
 namespace {
 
@@ -67,11 +68,12 @@ public:
     registry.insert<tile::TileDialect>();
     context.appendDialectRegistry(registry);
     context.loadAllAvailableDialects();
+    if (ptxOnly)
+      return;
     if (auto found = varve::PtxasTool::find())
       options.assembler = std::move(*found);
     else
       consumeError(found.takeError());
-    options.strict = !lax;
   }
 
   const Compiled *compile(const std::string &text, StringRef name) {
@@ -159,10 +161,30 @@ static void write(const std::string &path, StringRef bytes) {
   out << bytes;
 }
 
+/// The target of the first device of this machine.
+static Expected<const varve::TargetModel *> lookupDevice() {
+  std::string error;
+  sys::DynamicLibrary driver =
+      sys::DynamicLibrary::getPermanentLibrary("libcuda.so.1", &error);
+  if (!driver.isValid())
+    return createStringError(error);
+  auto get = [&](const char *name) { return driver.getAddressOfSymbol(name); };
+  auto *init = reinterpret_cast<int (*)(unsigned)>(get("cuInit"));
+  auto *getAttribute =
+      reinterpret_cast<int (*)(int *, int, int)>(get("cuDeviceGetAttribute"));
+  constexpr int majorAttribute = 75, minorAttribute = 76;
+  int major = 0, minor = 0;
+  if (init(0) != 0 || getAttribute(&major, majorAttribute, 0) != 0 ||
+      getAttribute(&minor, minorAttribute, 0) != 0)
+    return createStringError("no CUDA device");
+  return varve::TargetModel::forComputeCapability(major, minor);
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(argc, argv, "compile cases for a GPU\n");
-  auto model = varve::TargetModel::lookup(targetName);
+  auto model = targetName == "native" ? lookupDevice()
+                                      : varve::TargetModel::lookup(targetName);
   if (!model) {
     errs() << toString(model.takeError()) << "\n";
     return 2;
