@@ -65,17 +65,4 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<uint8_t *>(bytes.data()), bytes.size());
 }
 
-static void advise(Bytes range, int advice) {
-  uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()) / page * page;
-  uintptr_t end = reinterpret_cast<uintptr_t>(range.data()) + range.size();
-  // Advice only: whether it is taken does not matter.
-  if (end > begin)
-    static_cast<void>(
-        ::madvise(reinterpret_cast<void *>(begin), end - begin, advice));
-}
-
-void MappedFile::willNeed(Bytes range) { advise(range, MADV_WILLNEED); }
-void MappedFile::dontNeed(Bytes range) { advise(range, MADV_DONTNEED); }
-
 } // namespace varve::runtime

@@ -27,11 +27,6 @@ public:
   const std::string &getPath() const { return path; }
   Bytes getBytes() const { return bytes; }
 
-  /// Tells the system that the range will be read soon.
-  static void willNeed(Bytes range);
-  /// Tells the system that the range will not be read again soon.
-  static void dontNeed(Bytes range);
-
 private:
   MappedFile() = default;
 

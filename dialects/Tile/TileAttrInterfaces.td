@@ -10,6 +10,12 @@ def Tile_LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
     The distribution of a tile over the lanes and registers of a block. It is a
     function from (warp, lane, register) to an element; several places may hold
     the same element, none may be missing.
+
+    Every layout is a sum that wraps around: along each dimension the coordinate
+    is (a number that depends on the warp's and the lane's bits, each bit adding
+    its share) + (a number that depends on the register), modulo the size of the
+    tile. Where the extents do not divide the tile, its first elements are thus
+    held twice. All layouts serve all shapes of their rank.
   }];
   let methods = [
     InterfaceMethod<[{
@@ -18,6 +24,9 @@ def Tile_LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
     InterfaceMethod<[{
         The rank of the tiles that the layout describes.
       }], "int64_t", "getLayoutRank">,
+    InterfaceMethod<[{
+        How much of each dimension all warps cover before registers repeat.
+      }], "::llvm::SmallVector<int64_t>", "getExtents">,
     InterfaceMethod<[{
         The number of elements of a tile of `shape` that one lane holds.
       }], "int64_t", "getRegistersPerLane", (ins "::llvm::ArrayRef<int64_t>":$shape)>,

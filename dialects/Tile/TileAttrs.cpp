@@ -70,18 +70,6 @@ static LogicalResult verifyRank(ArrayRef<int64_t> shape, int64_t rank,
                      << " for its layout but got rank " << shape.size();
 }
 
-/// Every dimension is covered by whole blocks, or fits several times into one.
-static LogicalResult verifyCover(ArrayRef<int64_t> shape,
-                                 ArrayRef<int64_t> extents,
-                                 EmitError emitError) {
-  for (auto [dim, size, extent] : llvm::enumerate(shape, extents))
-    if (size % extent != 0 && extent % size != 0)
-      return emitError() << "expected dimension " << dim
-                         << " of the tile to be a multiple or a divisor of "
-                         << extent << ", the layout's extent, but got " << size;
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // BlockedLayoutAttr
 //===----------------------------------------------------------------------===//
@@ -119,16 +107,15 @@ int64_t BlockedLayoutAttr::getNumWarps() const {
 
 int64_t BlockedLayoutAttr::getLayoutRank() const { return getPerLane().size(); }
 
-static SmallVector<int64_t> getBlockExtents(BlockedLayoutAttr layout) {
+SmallVector<int64_t> BlockedLayoutAttr::getExtents() const {
   SmallVector<int64_t> extents;
-  for (auto [a, b, c] : llvm::zip_equal(layout.getPerLane(), layout.getLanes(),
-                                        layout.getWarps()))
+  for (auto [a, b, c] : llvm::zip_equal(getPerLane(), getLanes(), getWarps()))
     extents.push_back(a * b * c);
   return extents;
 }
 
 int64_t BlockedLayoutAttr::getRegistersPerLane(ArrayRef<int64_t> shape) const {
-  return llvm::product_of(getRepeats(shape, getBlockExtents(*this))) *
+  return llvm::product_of(getRepeats(shape, getExtents())) *
          llvm::product_of(getPerLane());
 }
 
@@ -136,7 +123,7 @@ SmallVector<int64_t> BlockedLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
                                                        int64_t warp,
                                                        int64_t lane,
                                                        int64_t reg) const {
-  SmallVector<int64_t> extents = getBlockExtents(*this);
+  SmallVector<int64_t> extents = getExtents();
   int64_t perBlock = llvm::product_of(getPerLane());
   auto inLane = delinearize(reg % perBlock, getPerLane(), getOrder());
   auto repeat =
@@ -155,9 +142,7 @@ SmallVector<int64_t> BlockedLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
 
 LogicalResult BlockedLayoutAttr::verifyShape(ArrayRef<int64_t> shape,
                                              EmitError emitError) const {
-  if (failed(verifyRank(shape, getLayoutRank(), emitError)))
-    return failure();
-  return verifyCover(shape, getBlockExtents(*this), emitError);
+  return verifyRank(shape, getLayoutRank(), emitError);
 }
 
 //===----------------------------------------------------------------------===//
@@ -191,15 +176,18 @@ int64_t MmaLayoutAttr::getNumWarps() const {
 
 int64_t MmaLayoutAttr::getLayoutRank() const { return 2; }
 
+SmallVector<int64_t> MmaLayoutAttr::getExtents() const {
+  return {16 * getWarps()[0], 8 * getWarps()[1]};
+}
+
 int64_t MmaLayoutAttr::getRegistersPerLane(ArrayRef<int64_t> shape) const {
-  return 4 * llvm::product_of(
-                 getRepeats(shape, {16 * getWarps()[0], 8 * getWarps()[1]}));
+  return 4 * llvm::product_of(getRepeats(shape, getExtents()));
 }
 
 SmallVector<int64_t> MmaLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
                                                    int64_t warp, int64_t lane,
                                                    int64_t reg) const {
-  SmallVector<int64_t> extents = {16 * getWarps()[0], 8 * getWarps()[1]};
+  SmallVector<int64_t> extents = getExtents();
   auto repeat = delinearize(reg / 4, getRepeats(shape, extents), {1, 0});
   auto warps = delinearize(warp, getWarps(), {1, 0});
   auto [row, column] = getAccumulatorElement(lane, reg % 4);
@@ -209,9 +197,7 @@ SmallVector<int64_t> MmaLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
 
 LogicalResult MmaLayoutAttr::verifyShape(ArrayRef<int64_t> shape,
                                          EmitError emitError) const {
-  if (failed(verifyRank(shape, 2, emitError)))
-    return failure();
-  return verifyCover(shape, {16 * getWarps()[0], 8 * getWarps()[1]}, emitError);
+  return verifyRank(shape, 2, emitError);
 }
 
 LogicalResult WgmmaLayoutAttr::verify(EmitError emitError, int64_t n,
@@ -229,17 +215,18 @@ int64_t WgmmaLayoutAttr::getNumWarps() const {
 
 int64_t WgmmaLayoutAttr::getLayoutRank() const { return 2; }
 
+SmallVector<int64_t> WgmmaLayoutAttr::getExtents() const {
+  return {64 * getWarpgroups()[0], getN() * getWarpgroups()[1]};
+}
+
 int64_t WgmmaLayoutAttr::getRegistersPerLane(ArrayRef<int64_t> shape) const {
-  return getN() / 2 *
-         llvm::product_of(getRepeats(
-             shape, {64 * getWarpgroups()[0], getN() * getWarpgroups()[1]}));
+  return getN() / 2 * llvm::product_of(getRepeats(shape, getExtents()));
 }
 
 SmallVector<int64_t> WgmmaLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
                                                      int64_t warp, int64_t lane,
                                                      int64_t reg) const {
-  SmallVector<int64_t> extents = {64 * getWarpgroups()[0],
-                                  getN() * getWarpgroups()[1]};
+  SmallVector<int64_t> extents = getExtents();
   int64_t perTile = getN() / 2;
   auto repeat = delinearize(reg / perTile, getRepeats(shape, extents), {1, 0});
   auto groups = delinearize(warp / 4, getWarpgroups(), {1, 0});
@@ -251,10 +238,7 @@ SmallVector<int64_t> WgmmaLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
 
 LogicalResult WgmmaLayoutAttr::verifyShape(ArrayRef<int64_t> shape,
                                            EmitError emitError) const {
-  if (failed(verifyRank(shape, 2, emitError)))
-    return failure();
-  return verifyCover(
-      shape, {64 * getWarpgroups()[0], getN() * getWarpgroups()[1]}, emitError);
+  return verifyRank(shape, 2, emitError);
 }
 
 //===----------------------------------------------------------------------===//
@@ -277,12 +261,12 @@ LogicalResult OperandLayoutAttr::verify(EmitError emitError, int64_t index,
 
 /// The elements that the warps of a block cover at once: along the operand's
 /// outer dimension all warps of that dimension, along K one instruction.
-static SmallVector<int64_t> getOperandExtents(OperandLayoutAttr layout) {
-  int64_t k = 256 / layout.getBits();
-  if (auto wgmma = dyn_cast<WgmmaLayoutAttr>(layout.getParent()))
+SmallVector<int64_t> OperandLayoutAttr::getExtents() const {
+  int64_t k = 256 / getBits();
+  if (auto wgmma = dyn_cast<WgmmaLayoutAttr>(getParent()))
     return {64 * wgmma.getWarpgroups()[0], k};
-  auto mma = cast<MmaLayoutAttr>(layout.getParent());
-  if (layout.getIndex() == 0)
+  auto mma = cast<MmaLayoutAttr>(getParent());
+  if (getIndex() == 0)
     return {16 * mma.getWarps()[0], k};
   return {k, 8 * mma.getWarps()[1]};
 }
@@ -300,14 +284,14 @@ static int64_t getOperandRegisters(OperandLayoutAttr layout) {
 
 int64_t OperandLayoutAttr::getRegistersPerLane(ArrayRef<int64_t> shape) const {
   return getOperandRegisters(*this) *
-         llvm::product_of(getRepeats(shape, getOperandExtents(*this)));
+         llvm::product_of(getRepeats(shape, getExtents()));
 }
 
 SmallVector<int64_t> OperandLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
                                                        int64_t warp,
                                                        int64_t lane,
                                                        int64_t reg) const {
-  SmallVector<int64_t> extents = getOperandExtents(*this);
+  SmallVector<int64_t> extents = getExtents();
   int64_t perWord = 32 / getBits(), perTile = getOperandRegisters(*this);
   auto repeat = delinearize(reg / perTile, getRepeats(shape, extents), {1, 0});
   int64_t word = reg % perTile / perWord;
@@ -334,9 +318,7 @@ SmallVector<int64_t> OperandLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
 
 LogicalResult OperandLayoutAttr::verifyShape(ArrayRef<int64_t> shape,
                                              EmitError emitError) const {
-  if (failed(verifyRank(shape, 2, emitError)))
-    return failure();
-  return verifyCover(shape, getOperandExtents(*this), emitError);
+  return verifyRank(shape, 2, emitError);
 }
 
 //===----------------------------------------------------------------------===//
@@ -361,9 +343,13 @@ static LayoutAttrInterface getParentLayout(SliceLayoutAttr layout) {
   return cast<LayoutAttrInterface>(layout.getParent());
 }
 
+/// The parent's tile, enlarged to whole multiples of the layout's extents: in
+/// it only what the parent does not distribute at all is held twice.
 static SmallVector<int64_t> getParentShape(SliceLayoutAttr layout,
                                            ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> result(shape);
+  SmallVector<int64_t> result;
+  for (auto [size, extent] : llvm::zip_equal(shape, layout.getExtents()))
+    result.push_back(llvm::alignTo(size, extent));
   result.insert(result.begin() + layout.getDim(), 1);
   return result;
 }
@@ -376,7 +362,14 @@ int64_t SliceLayoutAttr::getLayoutRank() const {
   return getParentLayout(*this).getLayoutRank() - 1;
 }
 
-/// The distinct elements of a lane, in the order of the parent's registers.
+SmallVector<int64_t> SliceLayoutAttr::getExtents() const {
+  SmallVector<int64_t> extents = getParentLayout(*this).getExtents();
+  extents.erase(extents.begin() + getDim());
+  return extents;
+}
+
+/// The distinct elements of a lane, in the order of the parent's registers and
+/// before they wrap around.
 static SmallVector<SmallVector<int64_t>>
 getSliceElements(SliceLayoutAttr layout, ArrayRef<int64_t> shape, int64_t warp,
                  int64_t lane) {
@@ -400,15 +393,16 @@ int64_t SliceLayoutAttr::getRegistersPerLane(ArrayRef<int64_t> shape) const {
 SmallVector<int64_t> SliceLayoutAttr::getCoordinates(ArrayRef<int64_t> shape,
                                                      int64_t warp, int64_t lane,
                                                      int64_t reg) const {
-  return getSliceElements(*this, shape, warp, lane)[reg];
+  SmallVector<int64_t> element =
+      getSliceElements(*this, shape, warp, lane)[reg];
+  for (auto [c, size] : llvm::zip_equal(element, shape))
+    c %= size;
+  return element;
 }
 
 LogicalResult SliceLayoutAttr::verifyShape(ArrayRef<int64_t> shape,
                                            EmitError emitError) const {
-  if (failed(verifyRank(shape, getLayoutRank(), emitError)))
-    return failure();
-  return getParentLayout(*this).verifyShape(getParentShape(*this, shape),
-                                            emitError);
+  return verifyRank(shape, getLayoutRank(), emitError);
 }
 
 //===----------------------------------------------------------------------===//

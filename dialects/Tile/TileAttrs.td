@@ -85,8 +85,8 @@ def Tile_BlockedLayout : Tile_LayoutAttr<"BlockedLayout", "blocked"> {
     Per dimension, a lane holds `per_lane` neighbouring elements, a warp is
     `lanes` wide and the block `warps` wide. `order` lists the dimensions, the
     one along which lanes and warps are numbered first at the front. Where the
-    tile is larger than the block it repeats in registers, where it is smaller
-    the elements are replicated.
+    tile is larger than the block it repeats in registers, where it is smaller,
+    or no multiple, elements are replicated.
 
     C1: all four lists have one entry per dimension.
     C2: sizes are powers of two and `lanes` multiply to 32.

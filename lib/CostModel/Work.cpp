@@ -7,6 +7,7 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -44,6 +45,24 @@ static bool isAnchor(Operation *op) {
 
 int64_t PoolWork::getBytes(int64_t context) const {
   return cast<PoolOp>(op).getBytesOf(context);
+}
+
+int64_t PoolWork::getAllocatedBytes(const StepShape &step) const {
+  auto pool = cast<PoolOp>(op);
+  int64_t kept = pool.getKeptRows(), rows = 0;
+  if (pool.getKind() == PoolKind::Entries) {
+    int64_t page = *pool.getPage();
+    int64_t whole =
+        llvm::divideCeil(step.context, page) * (page / pool.getRowTokens());
+    rows = step.sequences * std::min(whole, kept);
+  } else {
+    int64_t size = pool.getSize().value_or(0);
+    rows = step.sequences * std::min(size, kept);
+    if (pool.getKind() == PoolKind::Window)
+      rows += step.tokens;
+  }
+  int64_t score = pool.getSelect() ? pool.getSelect()->getScoreBytes() : 0;
+  return rows * (rowBytes + score);
 }
 
 double PoolWork::getGrowth() const {

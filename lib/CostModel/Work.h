@@ -54,6 +54,10 @@ struct PoolWork {
 
   /// Bytes that a sequence of `context` tokens has in it.
   int64_t getBytes(int64_t context) const;
+  /// Bytes that an executor allocates for the sequences of a step, so that it
+  /// can run: whole pages, and in a window room for the step's own rows behind
+  /// the rings.
+  int64_t getAllocatedBytes(const mlir::varve::StepShape &step) const;
   /// Bytes by which it grows per token, in the long run.
   double getGrowth() const;
   bool grows() const { return rowTokens != 0; }

@@ -171,11 +171,16 @@ static void addKind(const KindCount &entry, size_t stepIndex, size_t device,
   f[Metric::KvPerToken] += n * kind.growth;
   f[Metric::CacheBytes] += n * step.cacheBytes;
   f[Metric::FixedBytes] += n * step.fixedBytes;
+  f[Metric::AllocatedBytes] += n * step.allocatedBytes;
   f[Metric::WeightBytes] += n * kind.weightBytes;
   f[Metric::ScratchBytes] =
       std::max(f[Metric::ScratchBytes], static_cast<double>(step.scratchBytes));
   f[Metric::WeightBytesRead] += n * step.total.weightBytes;
   f[Metric::PoolBytesRead] += n * step.total.poolBytesRead;
+  f[Metric::WindowBytesRead] += n * step.total.windowBytesRead;
+  f[Metric::EntryBytesRead] += n * step.entryBytesRead;
+  f[Metric::KeyBytesRead] += n * step.keyBytesRead;
+  f[Metric::StateBytesRead] += n * step.stateBytesRead;
   f[Metric::PoolBytesWritten] += n * step.total.poolBytesWritten;
   f[Metric::ValueBytes] +=
       n * (step.total.activationBytesRead + step.total.activationBytesWritten);
@@ -209,7 +214,7 @@ static Row makeRow(const ModelCost &cost, const Conditions &conditions,
   f[Metric::FlopsToken] = f[Metric::FlopsWeights] + f[Metric::FlopsIndexer] +
                           f[Metric::FlopsAttention];
   f[Metric::MemoryBytes] = f[Metric::WeightBytes] + f[Metric::ScratchBytes] +
-                           step.sequences * f[Metric::CacheBytes];
+                           f[Metric::AllocatedBytes];
   f[Metric::Devices] =
       std::ceil(f[Metric::MemoryBytes] /
                 static_cast<double>(

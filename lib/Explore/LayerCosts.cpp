@@ -49,12 +49,19 @@ static void addOp(StepCost &sum, const OpWork &work, const OpCost &cost,
                   double tokens) {
   sum.total += cost;
   double products = cost.productFlops / tokens;
-  if (work.mechanism == Mechanism::Indexer)
+  switch (work.mechanism) {
+  case Mechanism::Indexer:
     sum.flopsIndexer += products;
-  else if (work.mechanism == Mechanism::Attention)
+    sum.keyBytesRead += cost.poolBytesRead;
+    break;
+  case Mechanism::Attention:
     sum.flopsAttention += products;
-  else
+    sum.entryBytesRead += cost.poolBytesRead - cost.windowBytesRead;
+    break;
+  default:
     sum.flopsWeights += products;
+    sum.stateBytesRead += cost.poolBytesRead;
+  }
   sum.flopsEquivalent += products * getWeight(work.mechanism, cost);
 }
 
@@ -146,6 +153,7 @@ KindCost LayerCosts::makeKind(const FunctionWork &work) const {
     for (const PoolWork &pool : work.pools) {
       int64_t bytes = pool.getBytes(step.context);
       sum.cacheBytes += bytes;
+      sum.allocatedBytes += pool.getAllocatedBytes(step);
       if (!pool.grows())
         sum.fixedBytes += bytes;
     }

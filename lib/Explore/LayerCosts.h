@@ -37,9 +37,11 @@ struct StepCost {
   mlir::varve::OpCost total;
   double flopsWeights = 0, flopsIndexer = 0, flopsAttention = 0;
   double flopsEquivalent = 0;
+  int64_t entryBytesRead = 0, keyBytesRead = 0, stateBytesRead = 0;
   double attendedKeys = 0;
   int64_t scratchBytes = 0;
   int64_t cacheBytes = 0, fixedBytes = 0; ///< of one sequence
+  int64_t allocatedBytes = 0;             ///< of all sequences' pools
   std::vector<DeviceCost> devices;
 };
 

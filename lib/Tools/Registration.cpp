@@ -10,6 +10,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Engine/Nvidia/Passes.h"
 #include "passes/Engine/Passes.h"
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Fusion/Passes.h"
@@ -36,6 +37,7 @@ void varve::registerPasses() {
   mlir::varve::registerPlanPasses();
   mlir::varve::registerFusionPasses();
   mlir::varve::registerLowerPasses();
+  mlir::varve::registerNvidiaPasses();
   mlir::varve::registerQuantizePasses();
   mlir::varve::registerSchedulePasses();
   mlir::varve::registerTargetPasses();

@@ -74,4 +74,41 @@ def MergeRolesPass
                            "::mlir::scf::SCFDialect"];
 }
 
+def AssignLayoutsPass
+    : Pass<"tile-assign-layouts", "::mlir::varve::tile::FuncOp"> {
+  let summary = "Give every tile a layout";
+  let description = [{
+    Says where the elements of every tile live on a target, as encodings, and
+    inserts `tile.convert_layout` where an op needs an operand elsewhere than it
+    is. Values do not change. Tiles that have a layout keep it.
+
+    Tiles that element-wise ops and control flow tie together share a layout
+    (initial values of loops may have another). It is chosen by
+
+    L1: a matrix product, whose accumulator lies as its instructions demand; the
+        family of instructions follows from the target's engines and the
+        function's strategy;
+    L2: loads, gathers and reads of shared memory, for which a warp covers whole
+        stretches of the last dimension, each lane as many neighbours as one
+        access takes;
+    L3: stores, likewise;
+    L4: without any of them, the layout of L2 for its shape.
+
+    A layout that was chosen decides those of related tiles that have none: what
+    a reduction leaves of its source, what a broadcast repeats, the row numbers
+    of a gather or scatter, transposed and split tiles.
+
+    Tiles of equal or counted elements are made where they are used, and what
+    roles compute from scalars outside of `tile.on` is repeated inside.
+
+    Every static shape has a layout. Sizes that are no multiple of what lanes and
+    warps cover make some of them hold copies of elements.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The target model to assign for (sm_90a, ...)">
+  ];
+  let dependentDialects = ["::mlir::varve::tile::TileDialect"];
+}
+
 #endif // VARVE_PASSES_TILE_PASSES

@@ -27,6 +27,8 @@ using KernelFn = void(const uint64_t *arguments, const int64_t *grid,
                       int64_t begin, int64_t end, void *scratch);
 
 constexpr int64_t kScratchAlignment = 64;
+/// What is filled at once.
+constexpr int64_t kPieceBytes = 32 << 20;
 
 int64_t alignUp(int64_t value, int64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -232,6 +234,14 @@ public:
 
   void upload(uint64_t to, Bytes from) override {
     std::memcpy(reinterpret_cast<void *>(to), from.data(), from.size());
+  }
+  void upload(uint64_t to, int64_t bytes, int64_t granule,
+              const Fill &fill) override {
+    int64_t piece = std::max<int64_t>(kPieceBytes / granule, 1) * granule;
+    auto *memory = reinterpret_cast<uint8_t *>(to);
+    for (int64_t begin = 0; begin < bytes; begin += piece)
+      fill(begin, {memory + begin,
+                   static_cast<size_t>(std::min(piece, bytes - begin))});
   }
   void download(std::span<uint8_t> to, uint64_t from) override {
     std::memcpy(to.data(), reinterpret_cast<void *>(from), to.size());

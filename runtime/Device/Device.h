@@ -12,6 +12,7 @@
 #include "runtime/MappedFile.h"
 #include "runtime/Package/Plan.h"
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -87,6 +88,12 @@ public:
 
   /// Copies from the host; `from` may be changed when it returns.
   virtual void upload(uint64_t to, Bytes from) = 0;
+  /// Writes bytes [begin, begin + out.size()) of something to `out`.
+  using Fill = std::function<void(int64_t begin, std::span<uint8_t> out)>;
+  /// Copies `bytes` bytes that `fill` makes piece by piece, from the first to
+  /// the last, each piece but the last a multiple of `granule` bytes.
+  virtual void upload(uint64_t to, int64_t bytes, int64_t granule,
+                      const Fill &fill) = 0;
   /// Copies to the host; the bytes are there when it returns.
   virtual void download(std::span<uint8_t> to, uint64_t from) = 0;
   virtual void copy(uint64_t to, uint64_t from, int64_t bytes) = 0;

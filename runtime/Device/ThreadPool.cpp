@@ -8,11 +8,18 @@ namespace varve::runtime {
 
 /// Turns of active waiting, some tens of microseconds.
 static constexpr int kSpins = 4000;
+static constexpr uint32_t kClosed = UINT32_MAX;
+/// More would not fit half a ticket.
+static constexpr int64_t kMostRanges = 1 << 20;
 
 static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
+}
+
+static uint64_t makeTicket(uint32_t loop, uint32_t range) {
+  return static_cast<uint64_t>(loop) << 32 | range;
 }
 
 unsigned usableCores() {
@@ -23,44 +30,54 @@ unsigned usableCores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-ThreadPool::ThreadPool(unsigned threads) {
+ThreadPool::ThreadPool(unsigned threads) : ticket(makeTicket(0, kClosed)) {
   for (unsigned thread = 1; thread < threads; ++thread)
     workers.emplace_back([this, thread] { work(thread); });
 }
 
 ThreadPool::~ThreadPool() {
+  ending.store(true, std::memory_order_relaxed);
   generation.fetch_add(1, std::memory_order_release);
   generation.notify_all();
   for (std::thread &worker : workers)
     worker.join();
 }
 
-void ThreadPool::takeRanges(unsigned thread) {
-  while (true) {
-    int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-    if (begin >= count)
-      return;
-    (*body)(thread, begin, std::min(begin + grain, count));
+/// Takes and runs one range; false if there is none.
+bool ThreadPool::runRange(unsigned thread) {
+  uint64_t seen = ticket.load(std::memory_order_acquire);
+  const Body *loop = body.load(std::memory_order_relaxed);
+  int64_t blocks = count.load(std::memory_order_relaxed);
+  int64_t each = grain.load(std::memory_order_relaxed);
+  auto range = static_cast<uint32_t>(seen);
+  if (range == kClosed || range >= ranges.load(std::memory_order_relaxed))
+    return false;
+  // Fails if another thread was faster, and if the loop is another one by now.
+  if (ticket.compare_exchange_strong(seen, seen + 1,
+                                     std::memory_order_acq_rel)) {
+    int64_t begin = range * each;
+    (*loop)(thread, begin, std::min(begin + each, blocks));
+    done.fetch_add(1, std::memory_order_release);
   }
+  return true;
 }
 
 void ThreadPool::work(unsigned thread) {
-  uint32_t seen = 0;
-  while (true) {
-    uint32_t now = generation.load(std::memory_order_acquire);
-    for (int spin = 0; now == seen && spin < kSpins; ++spin) {
+  uint32_t slept = 0;
+  for (int idle = 0; !ending.load(std::memory_order_relaxed);) {
+    if (runRange(thread)) {
+      idle = 0;
+      continue;
+    }
+    if (++idle < kSpins) {
       pause();
-      now = generation.load(std::memory_order_acquire);
+      continue;
     }
-    while (now == seen) {
-      generation.wait(seen, std::memory_order_acquire);
-      now = generation.load(std::memory_order_acquire);
-    }
-    if (now % 2)
-      return;
-    seen = now;
-    takeRanges(thread);
-    running.fetch_sub(1, std::memory_order_release);
+    uint32_t now = generation.load(std::memory_order_acquire);
+    if (now == slept)
+      generation.wait(now, std::memory_order_acquire);
+    slept = now;
+    idle = 0;
   }
 }
 
@@ -69,22 +86,29 @@ void ThreadPool::run(int64_t newCount, const Body &newBody) {
     newBody(0, 0, newCount);
     return;
   }
-  body = &newBody;
-  count = newCount;
   // A few ranges a thread even out what the blocks differ in.
-  grain = std::max<int64_t>(1, newCount / (4 * getNumThreads()));
-  next.store(0, std::memory_order_relaxed);
-  running.store(workers.size(), std::memory_order_relaxed);
-  generation.fetch_add(2, std::memory_order_release);
+  int64_t wanted = std::min<int64_t>(4 * getNumThreads(), kMostRanges);
+  int64_t each = (newCount + wanted - 1) / wanted;
+  auto total = static_cast<uint32_t>((newCount + each - 1) / each);
+  body.store(&newBody, std::memory_order_relaxed);
+  count.store(newCount, std::memory_order_relaxed);
+  grain.store(each, std::memory_order_relaxed);
+  ranges.store(total, std::memory_order_relaxed);
+  done.store(0, std::memory_order_relaxed);
+  uint32_t loop = generation.fetch_add(1, std::memory_order_release) + 1;
+  ticket.store(makeTicket(loop, 0), std::memory_order_release);
   generation.notify_all();
-  takeRanges(0);
-  // The last ranges are short; sleeping would take longer than they do.
-  for (int spin = 0; running.load(std::memory_order_acquire); ++spin) {
+  while (runRange(0)) {
+  }
+  // What others have begun is short; sleeping would take longer.
+  for (int spin = 0; done.load(std::memory_order_acquire) != total; ++spin) {
     if (spin < kSpins)
       pause();
     else
       std::this_thread::yield();
   }
+  // Nothing of the next loop may be seen before this.
+  ticket.exchange(makeTicket(loop, kClosed), std::memory_order_acq_rel);
 }
 
 } // namespace varve::runtime

@@ -11,8 +11,6 @@ namespace varve::runtime {
 
 namespace {
 
-/// Weights move in pieces of this size.
-constexpr int64_t stageBytes = 32 << 20;
 /// Shapes of steps that are kept.
 constexpr size_t mostKept = 64;
 
@@ -136,7 +134,6 @@ Model::Model(PlannedModel whole, const Progress &progress)
 
 void Model::load(const Progress &progress) {
   const Plan &plan = getPlan();
-  std::vector<uint8_t> staging;
   int64_t done = 0;
   if (progress)
     progress(0, getLayout().weightBytes);
@@ -148,35 +145,24 @@ void Model::load(const Progress &progress) {
       continue;
     }
     weightAddresses.push_back(weights.getAddress() + offset);
-    loadWeight(i, staging, done, progress);
+    loadWeight(i, done, progress);
   }
   getDevice().synchronize();
   if (progress)
     progress(getLayout().weightBytes, getLayout().weightBytes);
 }
 
-void Model::loadWeight(size_t index, std::vector<uint8_t> &staging,
-                       int64_t &done, const Progress &progress) {
+void Model::loadWeight(size_t index, int64_t &done, const Progress &progress) {
   const Weight &weight = getPlan().weights[index];
-  Device &device = getDevice();
-  int64_t bytes = weight.getBytes(), granule = granuleOf(weight);
-  int64_t stage = std::max<int64_t>(stageBytes / granule, 1) * granule;
-  for (int64_t begin = 0; begin < bytes; begin += stage) {
-    int64_t count = std::min(stage, bytes - begin);
-    uint64_t to = weightAddresses[index] + begin;
-    if (device.isHost()) {
-      readStage(getWeights(), weight, begin,
-                {reinterpret_cast<uint8_t *>(to), static_cast<size_t>(count)});
-    } else {
-      staging.resize(std::max<size_t>(staging.size(), count));
-      readStage(getWeights(), weight, begin, std::span(staging).first(count));
-      device.upload(to, std::span(staging).first(count));
-    }
-    done += count;
-    if (progress)
-      progress(std::min(done, getLayout().weightBytes),
-               getLayout().weightBytes);
-  }
+  int64_t total = getLayout().weightBytes;
+  getDevice().upload(weightAddresses[index], weight.getBytes(),
+                     granuleOf(weight),
+                     [&](int64_t begin, std::span<uint8_t> out) {
+                       readStage(getWeights(), weight, begin, out);
+                       done += out.size();
+                       if (progress)
+                         progress(std::min(done, total), total);
+                     });
 }
 
 Sizes Model::sizesOf(int64_t tokens, int64_t rows) const {

@@ -75,8 +75,7 @@ public:
 
 private:
   void load(const Progress &progress);
-  void loadWeight(size_t index, std::vector<uint8_t> &staging, int64_t &done,
-                  const Progress &progress);
+  void loadWeight(size_t index, int64_t &done, const Progress &progress);
   std::vector<PreparedLaunch>
   evaluate(const Program &program, const Sizes &sizes,
            const std::vector<uint64_t> &portAddresses);

@@ -2,6 +2,7 @@
 
 #include "lib/Interpret/Reference/Attention.h"
 #include "lib/Interpret/Reference/Linear.h"
+#include "lib/Interpret/Reference/ProductCount.h"
 #include "varve/Support/Assert.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
@@ -29,6 +30,7 @@ static float expBelow(float x, float M) {
 
 /// <q, k> accumulated in FP32 in ascending order.
 static float dotAscending(ArrayRef<float> q, ArrayRef<float> key) {
+  countProducts(static_cast<int64_t>(q.size()));
   float sum = 0.0f;
   for (auto [a, b] : llvm::zip_equal(q, key))
     sum += a * b;
@@ -57,6 +59,7 @@ static void weightedSum(ArrayRef<float> p, Rows values,
   for (auto [weight, value] : llvm::zip_equal(p, values)) {
     if (weight == 0.0f)
       continue;
+    countProducts(static_cast<int64_t>(sums.size()));
     for (size_t c = 0; c < sums.size(); ++c)
       sums[c] += static_cast<double>(weight) * value[c];
   }

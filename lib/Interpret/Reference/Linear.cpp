@@ -1,6 +1,7 @@
 //===- Linear.cpp - Matrix products, plain and block-scaled ---------------===//
 
 #include "lib/Interpret/Reference/Linear.h"
+#include "lib/Interpret/Reference/ProductCount.h"
 #include "lib/Interpret/Reference/Rounding.h"
 #include "varve/Support/Assert.h"
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace varve::reference {
 
 double dot(ArrayRef<float> a, ArrayRef<float> b) {
   VARVE_ASSERT(a.size() == b.size(), "a dot product needs equal lengths");
+  countProducts(static_cast<int64_t>(a.size()));
   const float *pa = a.data(), *pb = b.data();
   return orderedSum(a.size(), [pa, pb](size_t k) {
     return static_cast<double>(pa[k]) * static_cast<double>(pb[k]);

@@ -1,9 +1,11 @@
 //===- CudaDevice.cpp - Memory and order of an NVIDIA GPU -----------------===//
 
 #include "runtime/Device/Cuda/CudaCode.h"
+#include "runtime/Device/Probe.h"
 #include "runtime/Error.h"
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace varve::runtime {
 
@@ -13,7 +15,7 @@ namespace {
 
 /// Page-locked memory through which everything passes; two pieces, so that one
 /// is filled while the other is on its way.
-constexpr size_t kStageBytes = 16 << 20;
+constexpr int64_t kStageBytes = 32 << 20;
 constexpr size_t kNumStages = 2;
 
 /// Keeps the primary context of a GPU alive.
@@ -172,20 +174,39 @@ public:
   }
 
   void upload(uint64_t to, Bytes from) override {
+    upload(to, from.size(), /*granule=*/1,
+           [&](int64_t begin, std::span<uint8_t> out) {
+             std::memcpy(out.data(), from.data() + begin, out.size());
+           });
+  }
+
+  void upload(uint64_t to, int64_t bytes, int64_t granule,
+              const Fill &fill) override {
     context.makeCurrent();
-    while (!from.empty()) {
+    if (granule > kStageBytes) {
+      // A row that is larger than a stage is made as a whole.
+      std::vector<uint8_t> row(granule);
+      for (int64_t begin = 0; begin < bytes; begin += granule) {
+        std::span<uint8_t> piece =
+            std::span(row).first(std::min(granule, bytes - begin));
+        fill(begin, piece);
+        upload(to + begin, piece);
+      }
+      return;
+    }
+    int64_t most = kStageBytes / granule * granule;
+    for (int64_t begin = 0; begin < bytes; begin += most) {
       Stage &stage = stages[nextStage++ % kNumStages];
       driver.check(driver.eventSynchronize(stage.sent.get()),
                    "waiting for a copy");
-      size_t count = std::min(from.size(), kStageBytes);
-      std::memcpy(stage.memory.get(), from.data(), count);
-      driver.check(
-          driver.copyToDevice(to, stage.memory.get(), count, context.stream),
-          "copying to the GPU");
+      int64_t count = std::min(most, bytes - begin);
+      fill(begin, {static_cast<uint8_t *>(stage.memory.get()),
+                   static_cast<size_t>(count)});
+      driver.check(driver.copyToDevice(to + begin, stage.memory.get(), count,
+                                       context.stream),
+                   "copying to the GPU");
       driver.check(driver.eventRecord(stage.sent.get(), context.stream),
                    "cuEventRecord");
-      from = from.subspan(count);
-      to += count;
     }
   }
 
@@ -193,7 +214,7 @@ public:
     context.makeCurrent();
     while (!to.empty()) {
       Stage &stage = stages[nextStage++ % kNumStages];
-      size_t count = std::min(to.size(), kStageBytes);
+      size_t count = std::min<size_t>(to.size(), kStageBytes);
       driver.check(
           driver.copyToHost(stage.memory.get(), from, count, context.stream),
           "copying from the GPU");
@@ -268,6 +289,15 @@ std::optional<int> probeCuda(int ordinal, std::string &why) {
     return std::nullopt;
   }
   return capabilityOf(*driver, device);
+}
+
+int probeCudaCapability(int ordinal, std::string &why) noexcept {
+  try {
+    return probeCuda(ordinal, why).value_or(-1);
+  } catch (const std::exception &error) {
+    why = error.what();
+    return -1;
+  }
 }
 
 } // namespace varve::runtime

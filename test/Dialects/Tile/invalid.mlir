@@ -125,11 +125,6 @@ func.func private @layout_of_other_rank(tensor<64xf32, #tile.mma<warps = [1, 1]>
 
 // -----
 
-// expected-error @below {{expected dimension 0 of the tile to be a multiple or a divisor of 16, the layout's extent, but got 24}}
-func.func private @layout_that_does_not_fit(tensor<24x8xf32, #tile.mma<warps = [1, 1]>>)
-
-// -----
-
 // OperandLayoutAttr C1.
 // expected-error @below {{expected parent to be #tile.mma or, for operand 0, #tile.wgmma (C1) but got #tile.wgmma<n = 8, warpgroups = [1, 1]>}}
 func.func private @right_operand_of_wgmma(tensor<16x8xbf16, #tile.operand<index = 1, parent = #tile.wgmma<n = 8, warpgroups = [1, 1]>, bits = 16>>)

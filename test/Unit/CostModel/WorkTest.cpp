@@ -15,6 +15,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/Quantize/Passes.h"
 #include "gtest/gtest.h"
+#include <map>
 
 using namespace varve;
 using namespace mlir::varve;
@@ -101,6 +102,21 @@ TEST_F(WorkTest, PoolsHoldWhatTheModuleSays) {
         bytes += pool.getBytes(tokens);
     EXPECT_EQ(bytes, getSequenceMemory(*module, tokens).getTotal());
   }
+}
+
+TEST_F(WorkTest, AllocatesWholePagesAndRoomForTheStep) {
+  load("deepseek-v4-flash");
+  StepShape step;
+  step.sequences = 3;
+  step.tokens = 12;
+  step.context = 1000; // four pages of 256
+  std::map<std::string, int64_t> bytes;
+  for (const PoolWork &pool : function("layers.2").pools)
+    bytes[pool.name] = pool.getAllocatedBytes(step);
+  EXPECT_EQ(bytes["attn.entries"], 3 * 4 * 64 * 584);
+  EXPECT_EQ(bytes["attn.indexer.keys"], 3 * 4 * 64 * 68);
+  EXPECT_EQ(bytes["attn.window"], (3 * 128 + 12) * 584);
+  EXPECT_EQ(bytes["attn.compressor.state"], 3 * 65536);
 }
 
 TEST_F(WorkTest, CountsTheKeysOfAQuery) {

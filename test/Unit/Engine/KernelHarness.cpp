@@ -2,7 +2,11 @@
 
 #include "KernelHarness.h"
 
+#include "CaseWriter.h"
+#include "SimtMachine.h"
+
 #include "dialects/Tile/Tile.h"
+#include "passes/Engine/Nvidia/Passes.h"
 #include "passes/Engine/X86/Abi.h"
 #include "passes/Engine/X86/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -23,13 +27,13 @@ using mlir::varve::tile::SizeAttr;
 using mlir::varve::tile::SizeKind;
 
 Argument test::scalar(int64_t value) {
-  return {{static_cast<uint64_t>(value)}, {value}};
+  return {{static_cast<uint64_t>(value)}, {value}, nullptr, 0};
 }
 
 Argument test::scalar(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
-  return {{bits}, {}};
+  return {{bits}, {}, nullptr, 0};
 }
 
 static std::unique_ptr<mlir::MLIRContext> makeContext() {
@@ -49,10 +53,27 @@ static mlir::LogicalResult lower(mlir::ModuleOp module, int64_t vectorBits) {
   return passes.run(module);
 }
 
+/// Lowers for an NVIDIA target, up to what lib/Target/NVPTX takes.
+static mlir::LogicalResult lowerForNvidia(mlir::ModuleOp module,
+                                          const std::string &target) {
+  mlir::PassManager passes(module->getContext());
+  mlir::varve::AssignLayoutsPassOptions layouts;
+  layouts.target = target;
+  passes.addNestedPass<FuncOp>(mlir::varve::createAssignLayoutsPass(layouts));
+  mlir::varve::TileToNvidiaPassOptions engine;
+  engine.target = target;
+  passes.addPass(mlir::varve::createTileToNvidiaPass(engine));
+  return passes.run(module);
+}
+
+Kernel::Kernel() = default;
+Kernel::~Kernel() = default;
+
 std::unique_ptr<Kernel> Kernel::compile(const std::string &text,
                                         int64_t vectorBits, bool hostFeatures,
                                         bool mergeRoles) {
   std::unique_ptr<Kernel> kernel(new Kernel());
+  kernel->text = text;
   kernel->context = makeContext();
   kernel->source =
       mlir::parseSourceString<mlir::ModuleOp>(text, kernel->context.get());
@@ -68,6 +89,14 @@ std::unique_ptr<Kernel> Kernel::compile(const std::string &text,
     return nullptr;
   }
   mlir::OwningOpRef<mlir::ModuleOp> lowered = kernel->source->clone();
+  if (const char *target = std::getenv("VARVE_ENGINE")) {
+    if (mlir::failed(lowerForNvidia(*lowered, target))) {
+      ADD_FAILURE() << "the kernel does not lower";
+      return nullptr;
+    }
+    kernel->simt = SimtKernel::compile(*lowered, kernel->name);
+    return kernel->simt ? std::move(kernel) : nullptr;
+  }
   if (mlir::failed(lower(*lowered, vectorBits))) {
     ADD_FAILURE() << "the kernel does not lower";
     return nullptr;
@@ -106,16 +135,20 @@ void Kernel::run(const std::vector<Argument> &arguments, bool inReverse) {
   for (int64_t extent : *grid)
     blocks *= extent;
 
+  if (simt)
+    return simt->run(words, *grid, inReverse);
   int64_t alignment = x86::kScratchAlignment;
   size_t bytes = (scratchBytes + alignment) / alignment * alignment;
   std::unique_ptr<void, decltype(&std::free)> scratch(
       std::aligned_alloc(alignment, bytes), &std::free);
   std::memset(scratch.get(), 0xC3, bytes);
   auto *entry = llvm::cantFail(jit->lookupAs<x86::KernelFn>(name));
+  CaseWriter writer(text, arguments, *grid);
   if (!inReverse)
-    return entry(words.data(), grid->data(), 0, blocks, scratch.get());
-  for (int64_t block = blocks; block-- > 0;)
+    entry(words.data(), grid->data(), 0, blocks, scratch.get());
+  for (int64_t block = inReverse ? blocks : 0; block-- > 0;)
     entry(words.data(), grid->data(), block, block + 1, scratch.get());
+  writer.finish();
 }
 
 std::string test::getLoweringError(const std::string &text) {

@@ -4,6 +4,14 @@
 // whole grid, in several ranges of blocks. Expected values are computed by the
 // tests in double precision with plain loops.
 //
+// With VARVE_ENGINE=TARGET in the environment, an NVIDIA target, programs are
+// lowered by that target's engine and run on SimtMachine.h: the tests then say
+// the same about it.
+//
+// With VARVE_CASES=FOLDER in the environment every run also writes a case: the
+// program, its arguments before, and its results after. test/Gpu compiles and
+// runs them for other machines.
+//
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_TEST_UNIT_ENGINE_KERNELHARNESS_H
 #define VARVE_TEST_UNIT_ENGINE_KERNELHARNESS_H
@@ -22,10 +30,15 @@
 
 namespace varve::test {
 
+class SimtKernel;
+
 /// An argument of a kernel: its words, and the sizes that a grid may ask for.
 struct Argument {
   std::vector<uint64_t> words;
   std::vector<int64_t> sizes;
+  /// The memory behind a view; null for scalars.
+  void *data = nullptr;
+  size_t bytes = 0;
 };
 
 /// A view of an array; `dynamic` lists the run-time sizes and then the run-time
@@ -38,6 +51,8 @@ Argument view(std::vector<T> &data, std::vector<int64_t> sizes,
   for (int64_t word : dynamic)
     argument.words.push_back(static_cast<uint64_t>(word));
   argument.sizes = std::move(sizes);
+  argument.data = data.data();
+  argument.bytes = data.size() * sizeof(T);
   return argument;
 }
 
@@ -59,12 +74,17 @@ public:
 
   int64_t getScratchBytes() const { return scratchBytes; }
 
-private:
-  Kernel() = default;
+  ~Kernel();
 
+private:
+  Kernel();
+
+  std::string text;
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> source;
   std::unique_ptr<JitModule> jit;
+  /// Instead of `jit`, when another engine was asked for.
+  std::unique_ptr<SimtKernel> simt;
   std::string name;
   int64_t scratchBytes = 0;
 };

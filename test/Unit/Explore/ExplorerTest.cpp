@@ -71,6 +71,9 @@ TEST_F(Explorer, SumsOfKindsEqualWholeModules) {
       EXPECT_EQ(f[Metric::WeightBytesRead], whole.weightBytes);
       EXPECT_EQ(f[Metric::PoolBytesRead], whole.poolBytesRead);
       EXPECT_EQ(f[Metric::PoolBytesWritten], whole.poolBytesWritten);
+      EXPECT_EQ(f[Metric::WindowBytesRead] + f[Metric::EntryBytesRead] +
+                    f[Metric::KeyBytesRead] + f[Metric::StateBytesRead],
+                whole.poolBytesRead);
       SequenceMemory memory = getSequenceMemory(*module, row.context);
       EXPECT_EQ(f[Metric::CacheBytes], memory.getTotal());
       EXPECT_EQ(f[Metric::FixedBytes], memory.getFixed());

@@ -2,10 +2,12 @@
 
 #include "test/Unit/Runtime/PackageBuilder.h"
 #include "varve/Package/Format.h"
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -180,6 +182,24 @@ PackageBuilder::PackageBuilder() {
   launch(layer, "layer", tokens, {streams, layerPositions, result});
 }
 
+PackageBuilder PackageBuilder::forGpu() {
+  PackageBuilder builder;
+  fb::PlanT &plan = builder.plan;
+  plan.target = "sm_90a";
+  plan.cpu_level = "";
+  plan.compute_capability = 90;
+  plan.architecture_specific = true;
+  plan.files[0]->member = "sm_90a/kernels.ptx";
+  plan.files[0]->format = fb::KernelFormat::Ptx;
+  for (auto &kernel : plan.kernels) {
+    kernel->threads = 128;
+    kernel->scratch_bytes = 0;
+  }
+  builder.members = {
+      {"sm_90a/kernels.ptx", builder.members.begin()->second + '\0'}};
+  return builder;
+}
+
 std::vector<uint8_t> PackageBuilder::writePlan() const {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(fb::Plan::Pack(builder, &plan), fb::PlanIdentifier());
@@ -303,17 +323,75 @@ void writeFile(const std::string &path, const std::string &bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-std::string writeCheckpoint() {
-  std::string folder = freshFolder("checkpoint");
+template <typename Number>
+static std::string bytesOf(const std::vector<Number> &numbers) {
+  return std::string(reinterpret_cast<const char *>(numbers.data()),
+                     numbers.size() * sizeof(Number));
+}
+
+void writeCheckpoint(const std::string &folder) {
   std::vector<float> embed;
   for (int i = 0; i < kVocab; ++i)
     embed.insert(embed.end(), {i + 1.0f, 0.0f});
-  std::string bytes(reinterpret_cast<const char *>(embed.data()),
-                    embed.size() * sizeof(float));
-  writeFile(folder + "/model.safetensors",
-            writeSafetensors(
-                {{"model.embed_tokens.weight", "F32", {kVocab, 2}, bytes}}));
+  writeFile(
+      folder + "/model.safetensors",
+      writeSafetensors(
+          {{"model.embed_tokens.weight", "F32", {kVocab, 2}, bytesOf(embed)}}));
+}
+
+std::string writeCheckpoint() {
+  std::string folder = freshFolder("checkpoint");
+  writeCheckpoint(folder);
   return folder;
+}
+
+std::vector<float> expectedLogits(const std::vector<int64_t> &ids) {
+  auto value = [&](int64_t q) { return static_cast<float>(ids[q] + 1); };
+  int64_t position = static_cast<int64_t>(ids.size()) - 1;
+  float window = 0, entries = 0;
+  for (int64_t q = std::max<int64_t>(0, position - kWindow + 1); q <= position;
+       ++q)
+    window += value(q);
+  for (int64_t w = 0; w < (position + 1) / kRatio; ++w)
+    for (int64_t q = w * kRatio; q < (w + 1) * kRatio; ++q)
+      entries += static_cast<float>(w + 1) * value(q);
+  std::vector<float> logits;
+  for (int64_t v = 0; v < kVocab; ++v)
+    logits.push_back((window + 1000 * entries) * static_cast<float>(v + 1));
+  return logits;
+}
+
+void writeReference(const std::string &folder) {
+  constexpr int64_t batch = 2, prompt = 13, decode = 9;
+  std::vector<int64_t> ids;
+  std::vector<float> prefillLogits, decodeLogits, before, after;
+  for (int64_t b = 0; b < batch; ++b) {
+    std::vector<int64_t> sequence;
+    for (int64_t p = 0; p < prompt + decode; ++p) {
+      sequence.push_back((3 * p + 5 * b) % kVocab);
+      std::vector<float> logits = expectedLogits(sequence);
+      std::vector<float> &all = p < prompt ? prefillLogits : decodeLogits;
+      all.insert(all.end(), logits.begin(), logits.end());
+      for (int i = 0; i < 2 && p < prompt; ++i) {
+        before.push_back(static_cast<float>(p + 10 * i - b));
+        after.push_back(2 * before.back() + static_cast<float>(p));
+      }
+    }
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+  }
+  writeFile(folder + "/reference.safetensors",
+            writeSafetensors(
+                {{"input_ids", "I64", {batch, prompt + decode}, bytesOf(ids)},
+                 {"prefill_logits",
+                  "F32",
+                  {batch, prompt, kVocab},
+                  bytesOf(prefillLogits)},
+                 {"decode_logits",
+                  "F32",
+                  {batch, decode, kVocab},
+                  bytesOf(decodeLogits)},
+                 {"hidden.0", "F32", {batch, prompt, 2}, bytesOf(before)},
+                 {"hidden.1", "F32", {batch, prompt, 2}, bytesOf(after)}}));
 }
 
 } // namespace varve::runtime::testing

@@ -26,6 +26,8 @@ struct PackageBuilder {
 
   /// The model of kernels.c for this machine's kind of processor.
   PackageBuilder();
+  /// The same for the fake GPU, whose "PTX" is a shared object.
+  static PackageBuilder forGpu();
 
   std::vector<uint8_t> writePlan() const;
   /// The file.
@@ -59,8 +61,18 @@ std::string writeSafetensors(const std::vector<TensorSpec> &tensors);
 std::string freshFolder(const std::string &name);
 void writeFile(const std::string &path, const std::string &bytes);
 
-/// A checkpoint for kernels.c: value of token i is i + 1. Returns its folder.
+/// A checkpoint for kernels.c in `folder`: value of token i is i + 1.
+void writeCheckpoint(const std::string &folder);
+/// The same in a folder of its own, which is returned.
 std::string writeCheckpoint();
+
+/// What the model of kernels.c answers to a sequence of ids: the logits of its
+/// last token, computed by plain loops.
+std::vector<float> expectedLogits(const std::vector<int64_t> &ids);
+
+/// A reference.safetensors for kernels.c: sequences, and the streams around
+/// layer 0.
+void writeReference(const std::string &folder);
 
 } // namespace varve::runtime::testing
 

@@ -262,16 +262,7 @@ TEST(Package, PlansAreVerified) {
 }
 
 TEST(Package, CodeForAnotherDeviceIsNamed) {
-  PackageBuilder builder;
-  builder.plan.target = "sm_90a";
-  builder.plan.cpu_level = "";
-  builder.plan.compute_capability = 90;
-  builder.plan.architecture_specific = true;
-  builder.plan.files[0]->member = "sm_90a/kernels.ptx";
-  builder.plan.files[0]->format = fb::KernelFormat::Ptx;
-  for (auto &kernel : builder.plan.kernels)
-    kernel->threads = 128;
-  builder.members = {{"sm_90a/kernels.ptx", std::string(".version 8.0\0", 13)}};
+  PackageBuilder builder = PackageBuilder::forGpu();
   std::shared_ptr<const Package> package = builder.open();
   std::unique_ptr<Device> cpu = makeCpuDevice(1);
   EXPECT_THAT([&] { choosePlan(*package, *cpu); },

@@ -23,23 +23,6 @@ std::shared_ptr<Model> loadToy(const Capacity &capacity = {},
       PlannedModel(package, plan, device, writeCheckpoint(), capacity));
 }
 
-/// What kernels.c says, for a whole sequence.
-std::vector<float> logitsOf(const std::vector<int64_t> &ids) {
-  auto value = [&](int64_t q) { return static_cast<float>(ids[q] + 1); };
-  int64_t position = static_cast<int64_t>(ids.size()) - 1;
-  float window = 0, entries = 0;
-  for (int64_t q = std::max<int64_t>(0, position - kWindow + 1); q <= position;
-       ++q)
-    window += value(q);
-  for (int64_t w = 0; w < (position + 1) / kRatio; ++w)
-    for (int64_t q = w * kRatio; q < (w + 1) * kRatio; ++q)
-      entries += static_cast<float>(w + 1) * value(q);
-  std::vector<float> logits;
-  for (int64_t v = 0; v < kVocab; ++v)
-    logits.push_back((window + 1000 * entries) * static_cast<float>(v + 1));
-  return logits;
-}
-
 /// A session and, beside it, the tokens of its sequences.
 class Mirror {
 public:
@@ -63,7 +46,7 @@ public:
     for (auto [slot, id] : fed) {
       step.push_back({slot, id, true});
       tokens[slot].push_back(id);
-      std::vector<float> logits = logitsOf(tokens[slot]);
+      std::vector<float> logits = expectedLogits(tokens[slot]);
       expected.insert(expected.end(), logits.begin(), logits.end());
     }
     session.step(step, actual);
@@ -121,8 +104,8 @@ TEST(Session, LogitsAreThoseOfTheTokensThatWantThem) {
       std::vector<StepToken>{
           {slot, 1, false}, {slot, 2, true}, {slot, 3, false}, {slot, 4, true}},
       logits);
-  std::vector<float> expected = logitsOf({1, 2});
-  std::vector<float> last = logitsOf({1, 2, 3, 4});
+  std::vector<float> expected = expectedLogits({1, 2});
+  std::vector<float> last = expectedLogits({1, 2, 3, 4});
   expected.insert(expected.end(), last.begin(), last.end());
   EXPECT_EQ(logits, expected);
   session.step(std::vector<StepToken>{{slot, 5, false}}, logits);

@@ -18,6 +18,10 @@ enum { VOCAB = 7, WINDOW = 5, RATIO = 4, PAGE = 8, STATE = 4 };
 
 typedef const int32_t *Ints;
 
+// For the fake GPU driver, whose launches do not say how many words there are.
+const int stage_num_words = 5, compress_num_words = 8, head_num_words = 10,
+          commit_num_words = 6, layer_num_words = 3;
+
 static int32_t wrap(int32_t position, int32_t size) {
   return (position % size + size) % size;
 }

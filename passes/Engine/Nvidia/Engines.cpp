@@ -1,0 +1,24 @@
+//===- Engines.cpp - Which implementation a function gets -----------------===//
+
+#include "passes/Engine/Nvidia/Engines.h"
+
+using namespace mlir;
+using namespace mlir::varve;
+using namespace mlir::varve::nvidia;
+
+std::unique_ptr<DotLowering>
+mlir::varve::nvidia::createDotLowering(Attribute layout) {
+  if (isa_and_present<tile::BlockedLayoutAttr>(layout))
+    return createFmaDot();
+  return nullptr;
+}
+
+std::unique_ptr<CopyLowering>
+mlir::varve::nvidia::createCopyLowering(const ::varve::TargetModel &target) {
+  return createPlainCopy();
+}
+
+std::unique_ptr<PipelineLowering> mlir::varve::nvidia::createPipelineLowering(
+    const ::varve::TargetModel &target) {
+  return nullptr;
+}

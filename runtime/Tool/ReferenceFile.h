@@ -1,0 +1,43 @@
+//===- ReferenceFile.h - What another implementation computed --*- C++ -*-===//
+#ifndef VARVE_RUNTIME_TOOL_REFERENCEFILE_H
+#define VARVE_RUNTIME_TOOL_REFERENCEFILE_H
+
+#include "lib/Check/EndToEnd.h"
+#include "runtime/Package/Plan.h"
+#include "runtime/Weights/Safetensors.h"
+#include <set>
+
+namespace varve::runtime {
+
+/// A folder's reference.safetensors; docs/testing.md describes its tensors.
+class ReferenceFile {
+public:
+  /// Checks that the tensors that every reference has are there and fit each
+  /// other and the model.
+  ReferenceFile(const std::string &folder, const ModelInfo &model);
+
+  /// Sequences and logits; refers to this object.
+  const EndToEndReference &getSequences() const { return sequences; }
+
+  bool has(const std::string &name) const { return file->find(name); }
+  /// A tensor of floating-point numbers whose leading sizes are `leading`.
+  /// `shape`, if given, receives its shape.
+  std::vector<float> read(const std::string &name,
+                          std::span<const int64_t> leading,
+                          std::vector<int64_t> *shape = nullptr) const;
+  /// Names that read() was never asked for.
+  std::vector<std::string> getUnread() const;
+
+private:
+  const StoredTensor &find(const std::string &name) const;
+
+  std::unique_ptr<SafetensorsFile> file;
+  std::vector<int64_t> ids;
+  std::vector<float> prefill, decode;
+  EndToEndReference sequences;
+  mutable std::set<std::string> readNames;
+};
+
+} // namespace varve::runtime
+
+#endif // VARVE_RUNTIME_TOOL_REFERENCEFILE_H
