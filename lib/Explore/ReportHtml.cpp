@@ -8,6 +8,7 @@
 #include "lib/Explore/Report.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cmath>
 
 using namespace llvm;
 using mlir::varve::OpCost;
@@ -54,6 +55,11 @@ static int64_t getMemoryBytes(const OpCost &cost) {
   return cost.weightBytes + cost.poolBytesRead + cost.poolBytesWritten;
 }
 
+/// Whole numbers are a third of the text.
+static int64_t inPicoseconds(double seconds) {
+  return std::llround(seconds * 1e12);
+}
+
 json::Array PageWriter::makeOps(const KindCost &kind) {
   json::Array ops;
   for (const OpDetail &op : kind.opDetails) {
@@ -63,8 +69,9 @@ json::Array PageWriter::makeOps(const KindCost &kind) {
       bytes.push_back(getMemoryBytes(cost));
     }
     for (const OpTime &time : op.times)
-      times.push_back(json::Array{time.memory, time.compute, time.launch,
-                                  static_cast<int64_t>(time.bound)});
+      times.push_back(json::Array{
+          inPicoseconds(time.memory), inPicoseconds(time.compute),
+          inPicoseconds(time.launch), static_cast<int64_t>(time.bound)});
     ops.push_back(json::Object{{"name", op.name},
                                {"kind", op.kind},
                                {"mechanism", op.mechanism},

@@ -7,7 +7,7 @@ using namespace mlir::varve::tile;
 
 /// All families, the fastest first.
 static ArrayRef<const DotFamily *> getFamilies() {
-  static const DotFamily *const families[] = {&getFmaFamily()};
+  static const DotFamily *const families[] = {&getMmaFamily(), &getFmaFamily()};
   return families;
 }
 

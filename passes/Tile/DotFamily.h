@@ -42,6 +42,8 @@ public:
 
 /// Multiply-add; accepts everything (DotFamilyFma.cpp).
 const DotFamily &getFmaFamily();
+/// mma.sync (DotFamilyMma.cpp).
+const DotFamily &getMmaFamily();
 
 /// The family for a product: the one that the strategy asks for, if it accepts
 /// the product, else the first that does.

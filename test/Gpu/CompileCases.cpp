@@ -99,6 +99,9 @@ private:
         views.push_back(nullptr);
     }
     mlir::PassManager passes(&context);
+    // Roles stay apart where warpgroups multiply.
+    if (!target.supports(varve::Feature::Wgmma))
+      passes.addNestedPass<tile::FuncOp>(mlir::varve::createMergeRolesPass());
     mlir::varve::AssignLayoutsPassOptions layouts;
     layouts.target = target.getName().str();
     passes.addNestedPass<tile::FuncOp>(

@@ -82,7 +82,8 @@ function allOps(mix, step) {
   const result = [];
   for (const kind of [...mix.kinds, ...mix.ends])
     for (const op of kind.ops) {
-      const [memory, compute, launch, bound] = op.times[step * data.devices.length + state.device];
+      const times = op.times[step * data.devices.length + state.device];
+      const [memory, compute, launch] = times.slice(0, 3).map((t) => t * 1e-12), bound = times[3];
       result.push({kind, op, flops: op.flops[step], bytes: op.bytes[step], memory, compute, launch, bound: data.bounds[bound], total: kind.count * (Math.max(memory, compute) + launch)});
     }
   return result;

@@ -2,6 +2,8 @@
 
 #include "passes/Engine/Nvidia/Engines.h"
 
+#include "lib/Target/Model/TargetModel.h"
+
 using namespace mlir;
 using namespace mlir::varve;
 using namespace mlir::varve::nvidia;
@@ -10,15 +12,19 @@ std::unique_ptr<DotLowering>
 mlir::varve::nvidia::createDotLowering(Attribute layout) {
   if (isa_and_present<tile::BlockedLayoutAttr>(layout))
     return createFmaDot();
+  if (isa_and_present<tile::MmaLayoutAttr>(layout))
+    return createMmaDot();
   return nullptr;
 }
 
 std::unique_ptr<CopyLowering>
 mlir::varve::nvidia::createCopyLowering(const ::varve::TargetModel &target) {
+  if (target.supports(::varve::Feature::CpAsync))
+    return createAsyncCopy();
   return createPlainCopy();
 }
 
 std::unique_ptr<PipelineLowering> mlir::varve::nvidia::createPipelineLowering(
     const ::varve::TargetModel &target) {
-  return nullptr;
+  return createMergedPipeline();
 }

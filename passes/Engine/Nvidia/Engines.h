@@ -68,8 +68,14 @@ createPipelineLowering(const ::varve::TargetModel &target);
 
 /// Multiply-add on registers, operands through shared memory (DotFma.cpp).
 std::unique_ptr<DotLowering> createFmaDot();
+/// mma.sync (DotMma.cpp).
+std::unique_ptr<DotLowering> createMmaDot();
 /// Loads and stores by all threads (CopyPlain.cpp).
 std::unique_ptr<CopyLowering> createPlainCopy();
+/// cp.async (CopyAsync.cpp).
+std::unique_ptr<CopyLowering> createAsyncCopy();
+/// Pipelines with one role, which all warps run (PipelineMerged.cpp).
+std::unique_ptr<PipelineLowering> createMergedPipeline();
 
 } // namespace mlir::varve::nvidia
 

@@ -17,10 +17,11 @@ static std::optional<int64_t> getConstant(Value value) {
 }
 
 Window::Window(Lowering &lowering, const View &view, ValueRange offsets,
-               ArrayRef<int64_t> dims, RankedTensorType tile)
+               ArrayRef<int64_t> dims, RankedTensorType tile, Operation *user)
     : map(lowering.getMap(tile)), lowering(lowering), code(lowering.code),
       view(view), base(lowering.getBase(map)), dims(dims) {
   for (Value offset : offsets) {
+    ranges.push_back(getRange(offset, user));
     starts.push_back(code.toI64(lowering.scalar(offset)));
     divisors.push_back(tile::getDivisor(offset));
   }
@@ -99,12 +100,11 @@ Value Window::both(Value a, Value b) {
 /// Whether the tile lies within a dimension of known size.
 bool Window::isAlwaysInside(int64_t i) {
   std::optional<int64_t> size = getConstant(view.sizes[dims[i]]);
-  std::optional<int64_t> start = getConstant(starts[dims[i]]);
-  if (!size)
+  if (!size || ranges.empty())
     return false;
-  if (start)
-    return *start >= 0 && *start + map.getShape()[i] <= *size;
-  return false;
+  const IntegerRange &range = ranges[dims[i]];
+  return range.low && *range.low >= 0 && range.high &&
+         *range.high + map.getShape()[i] <= *size;
 }
 
 Value Window::isInside(int64_t reg) {

@@ -8,15 +8,18 @@
 #define VARVE_PASSES_ENGINE_NVIDIA_WINDOW_H
 
 #include "passes/Engine/Nvidia/Lowering.h"
+#include "passes/Engine/Nvidia/Ranges.h"
 
 namespace mlir::varve::nvidia {
 
 class Window {
 public:
   /// Of a tile at `offsets` (source values), whose dimensions are `dims` of the
-  /// view.
+  /// view. `user`, if given, is the op in whose place the offsets count:
+  /// conditions around it may show that the tile is inside.
   Window(Lowering &lowering, const View &view, ValueRange offsets,
-         ArrayRef<int64_t> dims, RankedTensorType tile);
+         ArrayRef<int64_t> dims, RankedTensorType tile,
+         Operation *user = nullptr);
 
   /// A row that a tile of row numbers names: its first element's number in the
   /// view, and whether it exists.
@@ -68,6 +71,8 @@ private:
   /// Of the tile in the view, i64, and what divides them.
   SmallVector<Value> starts;
   SmallVector<int64_t> divisors;
+  /// What is known of them, if it is.
+  SmallVector<IntegerRange> ranges;
   /// What is the same for all registers: the position without the registers'
   /// offsets, and the condition on dimensions that the tile does not have.
   Value origin, common, threadOwns;

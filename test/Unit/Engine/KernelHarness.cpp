@@ -57,6 +57,7 @@ static mlir::LogicalResult lower(mlir::ModuleOp module, int64_t vectorBits) {
 static mlir::LogicalResult lowerForNvidia(mlir::ModuleOp module,
                                           const std::string &target) {
   mlir::PassManager passes(module->getContext());
+  passes.addNestedPass<FuncOp>(mlir::varve::createMergeRolesPass());
   mlir::varve::AssignLayoutsPassOptions layouts;
   layouts.target = target;
   passes.addNestedPass<FuncOp>(mlir::varve::createAssignLayoutsPass(layouts));

@@ -2,6 +2,8 @@
 
 #include "SimtMachine.h"
 
+#include "SimtMatrix.h"
+
 #include "passes/Engine/Nvidia/Abi.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -89,6 +91,12 @@ void runFiber() {
 }
 
 } // namespace
+
+const WarpWords &varve::test::exchangeWord(uint32_t value) {
+  return exchange(value);
+}
+uint32_t varve::test::getSimtThread() { return machine.current; }
+char *varve::test::getSimtShared() { return machine.shared; }
 
 //===----------------------------------------------------------------------===//
 // What kernels call
@@ -184,6 +192,12 @@ private:
   LogicalResult translate(Operation *op) {
     loc = op->getLoc();
     builder.setInsertionPoint(op);
+    if (std::optional<LogicalResult> done = translateMatrixOp(
+            op, builder,
+            [&](const void *function, Type type, ValueRange operands) {
+              return call(function, type, operands);
+            }))
+      return *done;
     Type i32 = builder.getI32Type();
     auto fn = [](auto *function) {
       return reinterpret_cast<const void *>(function);
@@ -380,6 +394,7 @@ void SimtKernel::run(llvm::ArrayRef<uint64_t> words,
     std::memset(machine.shared, 0xC3, sharedBytes);
     machine.warps.assign(threads / kLanes, {});
     machine.values.assign(threads / kLanes, {});
+    resetCopies(threads);
     for (Meeting &barrier : machine.barriers)
       barrier = {};
     for (Fiber &fiber : machine.fibers) {
