@@ -34,7 +34,8 @@ add_compile_options(
   # Results must not depend on whether the host contracts a*b+c.
   -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  add_compile_options(-fcolor-diagnostics)
+  # Without a time in precompiled headers, equal ones are equal files.
+  add_compile_options(-fcolor-diagnostics "SHELL:-Xclang -fno-pch-timestamp")
 else()
   # gcc 12 warns of code in its own headers, of moves that older compilers need,
   # and of variables that a loop always sets.
@@ -66,6 +67,10 @@ endif()
 
 find_program(VARVE_CCACHE ccache)
 if(VARVE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_C_COMPILER_LAUNCHER "${VARVE_CCACHE}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${VARVE_CCACHE}")
+  # With precompiled headers ccache wants to be told that no source looks at
+  # the time or at macros that were defined for the header alone.
+  set(launcher "${CMAKE_COMMAND}" -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros "${VARVE_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()

@@ -8,13 +8,47 @@ function(varve_target_settings target)
     "${CMAKE_BINARY_DIR}")
 endfunction()
 
-# varve_add_library(NAME SOURCES... [LINK libs...] [DEPENDS targets...])
+# A library that only precompiles MlirHeaders.h, for targets with the same flags.
+function(varve_add_precompiled name)
+  add_library(${name} OBJECT "${CMAKE_SOURCE_DIR}/cmake/MlirHeaders.cpp")
+  target_include_directories(${name} SYSTEM PRIVATE
+    ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+  target_compile_options(${name} PRIVATE ${ARGN})
+  # Between angle brackets CMake keeps the name as it is, and the header is the
+  # same in every clone, which compiler caches notice.
+  target_precompile_headers(${name} PRIVATE <cmake/MlirHeaders.h>)
+endfunction()
+varve_add_precompiled(varve-mlir-headers -fno-exceptions)
+varve_add_precompiled(varve-mlir-headers-for-tests)
+
+# varve_uses_mlir(RESULT libs...): whether one of the libraries links MLIR.
+function(varve_uses_mlir result)
+  set(${result} FALSE PARENT_SCOPE)
+  foreach(library IN LISTS ARGN)
+    set(uses FALSE)
+    if(library STREQUAL "MLIR")
+      set(uses TRUE)
+    elseif(TARGET ${library})
+      get_target_property(links ${library} INTERFACE_LINK_LIBRARIES)
+      if(links)
+        varve_uses_mlir(uses ${links})
+      endif()
+    endif()
+    if(uses)
+      set(${result} TRUE PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
+# varve_add_library(NAME [NO_MLIR] SOURCES... [LINK libs...] [DEPENDS targets...])
 #
 # A part of the compiler: a static library on the shared MLIR and LLVM. LINK
 # names the Varve libraries that this one may use; nothing else is visible to
-# it, so the list is the dependency diagram.
+# it, so the list is the dependency diagram. NO_MLIR: the sources include no
+# MLIR header, and none is precompiled for them.
 function(varve_add_library name)
-  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "NO_MLIR" "" "LINK;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   varve_target_settings(${name})
   target_include_directories(${name} SYSTEM PUBLIC
@@ -22,6 +56,9 @@ function(varve_add_library name)
   # LLVM is built without exceptions: none may pass through its frames.
   target_compile_options(${name} PRIVATE -fno-exceptions)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
+  if(NOT ARG_NO_MLIR)
+    target_precompile_headers(${name} REUSE_FROM varve-mlir-headers)
+  endif()
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
@@ -64,6 +101,10 @@ function(varve_add_unit_test name)
     VARVE_TEST_DATA="${CMAKE_SOURCE_DIR}/test/data")
   target_link_libraries(${name} PRIVATE ${ARG_LINK}
     GTest::gmock GTest::gtest GTest::gtest_main)
+  varve_uses_mlir(uses_mlir ${ARG_LINK})
+  if(uses_mlir)
+    target_precompile_headers(${name} REUSE_FROM varve-mlir-headers-for-tests)
+  endif()
   add_dependencies(varve-unit-tests ${name})
   set_property(GLOBAL APPEND PROPERTY VARVE_UNIT_TESTS ${name})
 endfunction()
