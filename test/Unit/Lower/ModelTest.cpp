@@ -35,12 +35,18 @@ public:
     mlir::PassManager passes(&context);
     passes.addPass(mlir::varve::createApplyPrecisionPass({precision}));
     if (mlir::failed(passes.run(*source)))
-      return ADD_FAILURE() << "the policy does not apply", void();
+    {
+      ADD_FAILURE() << "the policy does not apply";
+      return;
+    }
     interpreter.emplace(*source, *weights);
     session.emplace(llvm::cantFail(Session::create(*interpreter)));
     lowered = source->clone();
     if (mlir::failed(lower(*lowered)))
-      return ADD_FAILURE() << "the model does not lower", void();
+    {
+      ADD_FAILURE() << "the model does not lower";
+      return;
+    }
     machine = PlanMachine::create(*lowered->getOps<mlir::ModuleOp>().begin(),
                                   *weights);
     for (int i = 0; i < sizes.slots; ++i)
