@@ -13,6 +13,9 @@ namespace mlir::varve {
 LogicalResult lowerFunction(func::FuncOp function,
                             const llvm::StringMap<KernelSignature> &kernels);
 
+/// Leaves one of every set of tile functions that differ in their names only.
+void shareEqualFunctions(ModuleOp module);
+
 } // namespace mlir::varve
 
 #endif // VARVE_PASSES_LOWER_FUNCTIONLOWERING_H

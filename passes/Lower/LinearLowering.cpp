@@ -136,16 +136,18 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
                                         /*in_flight=*/1,
                                         /*blocks_per_multiprocessor=*/1,
                                         /*staged_store=*/false);
-  int64_t rows = 128, columns = fitColumns(kernel, isPair ? 64 : 128);
+  int64_t rows = isPair ? 64 : 128;
+  int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
   int64_t depth = bits == 8 ? 128 : 64;
-  // As many stages as shared memory has room for, beside what the end of the
-  // function and the exchange of scales need.
+  // As many stages as shared memory has room for, beside the exchange of scales
+  // and, where something follows the product, of the whole tile.
   int64_t stageBytes =
       (rows * first.format.xType.getIntOrFloatBitWidth() +
        columns * bits * static_cast<int64_t>(kernel.products.size())) *
       depth / 8;
-  int64_t room =
-      static_cast<int64_t>(target.getLimits().sharedBytesPerBlock) - 2560;
+  bool isFollowed = isPair || kernel.columnUnit > 1;
+  int64_t room = static_cast<int64_t>(target.getLimits().sharedBytesPerBlock) -
+                 2560 - (isFollowed ? rows * columns * 4 : 0);
   int64_t stages = std::clamp<int64_t>(room / stageBytes, 1, 4);
   return {few, some, make(65, 0, rows, columns, depth, stages, 8, engine)};
 }

@@ -52,6 +52,7 @@ static LogicalResult lowerModule(ModuleOp module) {
       return failure();
     signatures[kernel.getSymName()] = *signature;
   }
+  shareEqualFunctions(module);
   auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
   for (func::FuncOp function : functions)
     if (failed(lowerFunction(function, signatures)))
