@@ -12,6 +12,11 @@ const KernelLowering *KernelLowering::lookup(StringRef kind) {
       .Case("linear", &getLinearLowering())
       .Case("streams", &getStreamsLowering())
       .Case("take", &getTakeLowering())
+      .Case("attention", &getAttentionLowering())
+      .Case("index", &getIndexLowering())
+      .Case("compress", &getCompressLowering())
+      .Case("commit", &getCommitLowering())
+      .Case("experts", &getExpertsLowering())
       .Default(nullptr);
 }
 

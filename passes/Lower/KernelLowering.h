@@ -46,6 +46,11 @@ const KernelLowering &getRowsLowering();
 const KernelLowering &getLinearLowering();
 const KernelLowering &getStreamsLowering();
 const KernelLowering &getTakeLowering();
+const KernelLowering &getAttentionLowering();
+const KernelLowering &getIndexLowering();
+const KernelLowering &getCompressLowering();
+const KernelLowering &getCommitLowering();
+const KernelLowering &getExpertsLowering();
 
 } // namespace mlir::varve
 

@@ -21,7 +21,8 @@ LogicalResult RowEmitter::emit(Operation *op) {
   b.setLoc(op->getLoc());
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<RmsNormOp, RopeOp, SwigluOp, CombineOp, EmbedOp, StreamExpandOp,
-            StreamCollapseOp, StreamMixOp, SinkhornOp>(
+            StreamCollapseOp, StreamMixOp, SinkhornOp, RouteTopkOp, RouteHashOp,
+            QuantizeOp, DequantizeOp, HadamardOp, AppendOp>(
           [&](auto typed) { return emitRow(*this, typed); })
       .Default([](Operation *other) {
         return other->emitOpError("cannot be lowered row by row");

@@ -15,6 +15,10 @@ namespace mlir::varve {
 /// The writing side of a pool in a program.
 class PoolWriter {
 public:
+  /// A pool whose views are at hand; `place` is what `addTo` adds.
+  PoolWriter(const PoolShape &shape, ArrayRef<Value> views, Value place)
+      : shape(shape), rows(shape.format, views), place(place) {}
+
   /// Adds the pool's views and, behind them, where its rows are: the staging
   /// area's first row (i32) of a window, the page table of entries.
   static PoolWriter addTo(TileProgram &program, const PoolShape &shape);
@@ -26,6 +30,8 @@ public:
              Value slots) const;
 
 private:
+  PoolWriter() = default;
+
   PoolShape shape;
   PoolRows rows;
   Value place;

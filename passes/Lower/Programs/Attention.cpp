@@ -95,11 +95,16 @@ static bool isNarrow(const AttentionShape &shape) {
 
 namespace {
 
-/// Running maximum, sum and weighted values of a block's heads.
+/// Running maximum, sum and weighted values of a block's heads; or the maximum
+/// alone.
 struct Softmax {
   Value largest, sum, values;
-  Values all() const { return {largest, sum, values}; }
+  Values all() const {
+    return sum ? Values{largest, sum, values} : Values{largest};
+  }
   static Softmax of(ValueRange carried) {
+    if (carried.size() == 1)
+      return {carried[0], Value(), Value()};
     return {carried[0], carried[1], carried[2]};
   }
 };
@@ -107,8 +112,10 @@ struct Softmax {
 class AttentionProgram {
 public:
   AttentionProgram(TileProgram &p, const AttentionShape &shape,
-                   const AttentionStrategy &strategy)
-      : shape(shape), strategy(strategy), p(p) {}
+                   const AttentionStrategy &strategy,
+                   AttentionFollower follower, bool onlyMaxima = false)
+      : shape(shape), strategy(strategy), follower(follower),
+        onlyMaxima(onlyMaxima), p(p) {}
   void build();
 
 private:
@@ -127,7 +134,9 @@ private:
   Keys getMixedKeys(Value first);
   void readRows(const Keys &keys, const PoolRows &windowPool,
                 const PoolRows &entryPool, int64_t width, Value buffer);
+  Value getLogits(const Keys &keys);
   Softmax addTile(const Keys &keys, const Softmax &state);
+  Softmax getStart();
   Softmax addTiles(Value begin, Value end, const Softmax &state,
                    function_ref<Keys(Value)> getKeys, bool mayBeEmpty);
   Softmax attend();
@@ -137,10 +146,12 @@ private:
 
   AttentionShape shape;
   AttentionStrategy strategy;
+  AttentionFollower follower;
+  bool onlyMaxima;
   TileProgram &p;
 
   Value q, positions, slots, starts, indices, sink, staging, table, result;
-  Value maxima, sums, parts;
+  Value before, maxima, sums, parts;
   PoolRows windowKeys, windowValues, entryKeys, entryValues;
 
   /// Of this block.
@@ -174,10 +185,15 @@ void AttentionProgram::addArguments() {
     table = p.addView({ShapedType::kDynamic, ShapedType::kDynamic}, p.i32());
   }
   if (strategy.splits == 1) {
-    result = p.addRows({shape.heads, shape.valueSize}, shape.result);
+    if (!follower)
+      result = p.addRows({shape.heads, shape.valueSize}, shape.result);
     return;
   }
+  if (shape.probabilities && !onlyMaxima)
+    before = p.addRows({strategy.splits, shape.heads}, p.f32());
   maxima = p.addRows({strategy.splits, shape.heads}, p.f32());
+  if (onlyMaxima)
+    return;
   sums = p.addRows({strategy.splits, shape.heads}, p.f32());
   parts = p.addRows({strategy.splits, shape.heads, shape.valueSize}, p.f32());
 }
@@ -324,19 +340,26 @@ void AttentionProgram::readRows(const Keys &keys, const PoolRows &windowPool,
 // Softmax
 //===----------------------------------------------------------------------===//
 
-Softmax AttentionProgram::addTile(const Keys &keys, const Softmax &state) {
+/// The logits [M, B] of a tile, -inf where there is no key. Leaves the keys in
+/// their buffer.
+Value AttentionProgram::getLogits(const Keys &keys) {
   readRows(keys, windowKeys, entryKeys, shape.size, keyBuffer);
+  Value products = p.dot(queries, keyBuffer, p.zeros({M, B}), true);
+  Value logits = p.mul(products, p.number(shape.scale));
+  return p.select(p.broadcast(keys.isThere, {M, B}, {1}), logits,
+                  p.lowest({M, B}));
+}
+
+Softmax AttentionProgram::addTile(const Keys &keys, const Softmax &state) {
+  Value logits = getLogits(keys);
+  Value largest = p.max(state.largest, p.largest(logits, 1));
+  if (onlyMaxima)
+    return {largest, Value(), Value()};
   if (valueBuffer)
     readRows(keys, windowValues, entryValues, shape.valueSize, valueBuffer);
   Value values = valueBuffer
                      ? valueBuffer
                      : p.subbuffer(keyBuffer, {0, 0}, {B, shape.valueSize});
-
-  Value products = p.dot(queries, keyBuffer, p.zeros({M, B}), true);
-  Value logits = p.mul(products, p.number(shape.scale));
-  logits = p.select(p.broadcast(keys.isThere, {M, B}, {1}), logits,
-                    p.lowest({M, B}));
-  Value largest = p.max(state.largest, p.largest(logits, 1));
   // Without any key so far the maximum is -inf; no exponent may be NaN.
   Value base =
       p.select(p.greater(largest, p.lowest({M})), largest, p.zeros({M}));
@@ -376,8 +399,24 @@ Softmax AttentionProgram::addTiles(Value begin, Value end, const Softmax &state,
       p.loop(p.toIndex(begin), p.toIndex(end), 1, state.all(), body));
 }
 
+/// Nothing yet; or, where weights round relative to the maximum so far, the
+/// maximum of the splits before.
+Softmax AttentionProgram::getStart() {
+  Value largest = p.lowest({M});
+  if (before)
+    largest = p.loop(p.index(0), p.programId(2), 1, largest,
+                     [&](Value split, ValueRange carried) -> Values {
+                       Value part =
+                           p.load(before, {token, split, firstHead}, {M}, {2});
+                       return {p.max(carried[0], part)};
+                     })[0];
+  if (onlyMaxima)
+    return {largest, Value(), Value()};
+  return {largest, p.zeros({M}), p.zeros({M, shape.valueSize})};
+}
+
 Softmax AttentionProgram::attend() {
-  Softmax state = {p.lowest({M}), p.zeros({M}), p.zeros({M, shape.valueSize})};
+  Softmax state = getStart();
   Value zero = p.integer(0), entryPlaces, windowPlaces = zero;
   if (shape.entries)
     entryPlaces = indices ? p.integer(shape.numIndices) : visible;
@@ -438,6 +477,8 @@ void AttentionProgram::storeResult(const Softmax &state) {
   if (sink)
     sinks = p.load(sink, firstHead, {M});
   Value values = p.convert(finishSoftmax(p, state, sinks), shape.result);
+  if (follower)
+    return follower(values, token, firstHead);
   p.store(values, result, {token, firstHead, p.index(0)}, {1, 2},
           getHeadMask({M, shape.valueSize}));
 }
@@ -446,6 +487,8 @@ void AttentionProgram::storeParts(const Softmax &state) {
   Value split = p.programId(2);
   p.store(state.largest, maxima, {token, split, firstHead}, {2},
           getHeadMask({M}));
+  if (onlyMaxima)
+    return;
   p.store(state.sum, sums, {token, split, firstHead}, {2}, getHeadMask({M}));
   p.store(state.values, parts, {token, split, firstHead, p.index(0)}, {2, 3},
           getHeadMask({M, shape.valueSize}));
@@ -466,12 +509,20 @@ void AttentionProgram::build() {
 }
 
 void mlir::varve::buildAttention(TileProgram &p, const AttentionShape &shape,
-                                 const AttentionStrategy &strategy) {
-  AttentionProgram(p, shape, strategy).build();
+                                 const AttentionStrategy &strategy,
+                                 AttentionFollower follower) {
+  AttentionProgram(p, shape, strategy, follower).build();
+}
+
+void mlir::varve::buildAttentionMaxima(TileProgram &p,
+                                       const AttentionShape &shape,
+                                       const AttentionStrategy &strategy) {
+  AttentionProgram(p, shape, strategy, nullptr, /*onlyMaxima=*/true).build();
 }
 
 void mlir::varve::combineAttention(TileProgram &p, const AttentionShape &shape,
-                                   const AttentionStrategy &strategy) {
+                                   const AttentionStrategy &strategy,
+                                   AttentionFollower follower) {
   int64_t M = strategy.headRows, H = shape.heads, dv = shape.valueSize;
   Value maxima = p.addRows({strategy.splits, H}, p.f32());
   Value sums = p.addRows({strategy.splits, H}, p.f32());
@@ -479,7 +530,9 @@ void mlir::varve::combineAttention(TileProgram &p, const AttentionShape &shape,
   Value sink, sinks;
   if (shape.sink)
     sink = p.addView({H}, shape.sink);
-  Value result = p.addRows({H, dv}, shape.result);
+  Value result;
+  if (!follower)
+    result = p.addRows({H, dv}, shape.result);
 
   Value token = p.programId(0), head = p.mul(p.programId(1), p.index(M));
   Values init = {p.lowest({M}), p.zeros({M}), p.zeros({M, dv})};
@@ -504,7 +557,11 @@ void mlir::varve::combineAttention(TileProgram &p, const AttentionShape &shape,
       });
   if (sink)
     sinks = p.load(sink, head, {M});
-  p.store(p.convert(finishSoftmax(p, Softmax::of(state), sinks), shape.result),
-          result, {token, head, p.index(0)}, {1, 2});
-  p.finish({p.getSize(result, 0), p.getConstant(llvm::divideCeil(H, M))});
+  Value values =
+      p.convert(finishSoftmax(p, Softmax::of(state), sinks), shape.result);
+  if (follower)
+    follower(values, token, head);
+  else
+    p.store(values, result, {token, head, p.index(0)}, {1, 2});
+  p.finish({p.getSize(maxima, 0), p.getConstant(llvm::divideCeil(H, M))});
 }

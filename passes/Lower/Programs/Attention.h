@@ -39,6 +39,12 @@ struct AttentionStrategy {
   int64_t warps = 4;
 };
 
+/// Takes a block's results in the place of a store: the tile [headRows, dv] in
+/// the result's type, of heads `firstHead ...` of a token (indices). All rows
+/// are heads: `headRows` must divide the heads of a key head.
+using AttentionFollower =
+    function_ref<void(Value tile, Value token, Value firstHead)>;
+
 /// Why a shape cannot be compiled, on `emitError`.
 LogicalResult verifyAttention(const AttentionShape &shape,
                               function_ref<InFlightDiagnostic()> emitError);
@@ -46,16 +52,26 @@ LogicalResult verifyAttention(const AttentionShape &shape,
 /// Arguments: q [T, H, d]; positions, slots, starts; indices [T, k] and sink
 /// [H] if there are; the views of the window pool, of its value pool, and the
 /// staging area's first row (i32); the views of the entry pool, of its value
-/// pool, and the page table; the result [T, H, dv].
+/// pool, and the page table; without a follower, the result [T, H, dv].
 ///
 /// With several splits, in the result's place what combineAttention takes:
 /// maxima [T, splits, H], sums [T, splits, H], values [T, splits, H, dv], f32.
+/// Where probabilities are rounded, relative to the maximum so far, what
+/// buildAttentionMaxima found comes before those.
 void buildAttention(TileProgram &p, const AttentionShape &shape,
-                    const AttentionStrategy &strategy = {});
+                    const AttentionStrategy &strategy = {},
+                    AttentionFollower follower = nullptr);
 
-/// Arguments: maxima, sums, values; sink if there is; the result.
+/// The maxima [T, splits, H] of each split's logits. Arguments: those of
+/// buildAttention up to the page table; maxima.
+void buildAttentionMaxima(TileProgram &p, const AttentionShape &shape,
+                          const AttentionStrategy &strategy);
+
+/// Arguments: maxima, sums, values; sink if there is; without a follower, the
+/// result.
 void combineAttention(TileProgram &p, const AttentionShape &shape,
-                      const AttentionStrategy &strategy);
+                      const AttentionStrategy &strategy,
+                      AttentionFollower follower = nullptr);
 
 } // namespace mlir::varve
 

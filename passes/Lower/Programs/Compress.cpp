@@ -41,7 +41,7 @@ public:
       : shape(shape), p(p), C(std::min(strategy.channels, shape.channels)),
         B(std::min(strategy.tokens, shape.ratio)) {}
 
-  void build();
+  void build(CompressFollower follower, bool onlyEntries);
 
 private:
   Values addTokens(Value windowStart, Value first, int64_t half,
@@ -113,16 +113,19 @@ Value CompressProgram::pool() {
   return p.div(carried[2], mass);
 }
 
-void CompressProgram::build() {
+void CompressProgram::build(CompressFollower follower, bool onlyEntries) {
   step = StepArguments::addTo(p, shape);
   Value starts = p.addRows({}, p.i32());
   state = p.addRows({2 * shape.getWidth()}, p.f32());
-  Value entries = p.addRows({shape.channels}, shape.entries);
-  Value entryStarts = p.addRows({}, p.i32());
-  Value entrySlots = p.addRows({}, p.i32());
+  Value entries, entryStarts, entrySlots;
+  if (!follower) {
+    entries = p.addRows({shape.channels}, shape.entries);
+    entryStarts = p.addRows({}, p.i32());
+    entrySlots = p.addRows({}, p.i32());
+  }
 
   token = p.programId(0);
-  channel = p.mul(p.programId(1), p.index(C));
+  channel = follower ? p.index(0) : p.mul(p.programId(1), p.index(C));
   position = p.loadScalar(step.positions, token);
   slot = p.loadScalar(step.slots, token);
   start = p.loadScalar(starts, token);
@@ -130,25 +133,41 @@ void CompressProgram::build() {
   Value next = p.add(position, p.integer(1));
   Value isComplete =
       p.both(p.equal(p.rem(next, ratio), zero), p.atLeast(slot, zero));
+  Value entryStart =
+      p.splat({1}, p.select(isComplete, p.sub(next, ratio), zero));
+  Value owner = p.splat({1}, p.select(isComplete, slot, p.integer(-1)));
+  AffineExpr tokens = p.getSize(step.kv, 0);
+  auto follow = [&](Value entry) {
+    follower(token, p.convert(p.reshape(entry, {1, C}), shape.entries),
+             entryStart, owner);
+  };
+  if (onlyEntries) {
+    p.ifThen(isComplete, [&] { follow(pool()); });
+    return p.finish(tokens);
+  }
   Value entry = p.ifElse(
       isComplete, [&] { return Values{pool()}; },
       [&] { return Values{p.zeros({C})}; })[0];
-  // A block's channels may reach beyond the last one only at the row's end,
-  // which is the view's.
+  if (follower) {
+    follow(entry);
+    return p.finish(tokens);
+  }
+  // Channels beyond the last one are outside the view.
   p.store(p.convert(entry, shape.entries), entries, {token, channel}, {1});
   p.ifThen(p.equal(p.programId(1), p.index(0)), [&] {
-    Value start = p.select(isComplete, p.sub(next, ratio), zero);
-    Value owner = p.select(isComplete, slot, p.integer(-1));
-    p.store(p.splat({1}, start), entryStarts, token);
-    p.store(p.splat({1}, owner), entrySlots, token);
+    p.store(entryStart, entryStarts, token);
+    p.store(owner, entrySlots, token);
   });
-  p.finish({p.getSize(step.kv, 0),
-            p.getConstant(llvm::divideCeil(shape.channels, C))});
+  p.finish({tokens, p.getConstant(llvm::divideCeil(shape.channels, C))});
 }
 
 void mlir::varve::buildCompress(TileProgram &p, const CompressShape &shape,
-                                const CompressStrategy &strategy) {
-  CompressProgram(p, shape, strategy).build();
+                                const CompressStrategy &strategy,
+                                CompressFollower follower, bool onlyEntries) {
+  CompressStrategy own = strategy;
+  if (follower)
+    own.channels = shape.channels;
+  CompressProgram(p, shape, own).build(follower, onlyEntries);
 }
 
 void mlir::varve::buildCommitState(TileProgram &p, const CompressShape &shape,

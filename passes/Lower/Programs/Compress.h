@@ -31,12 +31,21 @@ struct CompressStrategy {
   int64_t warps = 4;
 };
 
+/// Takes what a token leaves in the place of stores: its number (index), the
+/// entry [1, channels] in its type, its window's start and its slot (i32 [1]).
+using CompressFollower =
+    function_ref<void(Value token, Value entry, Value start, Value slot)>;
+
 /// Arguments: kv, gate [T, width], bias [ratio, width], positions, slots,
-/// starts, the state pool [rows, 2 width]; entries [T, channels], entry starts
-/// [T], entry slots [T]. Row t is the entry that token t completes; where it
-/// completes none the row is zero and its slot -1.
+/// starts, the state pool [rows, 2 width]; without a follower, entries [T,
+/// channels], entry starts [T], entry slots [T]. Row t is the entry that token
+/// t completes; where it completes none the row is zero and its slot -1. A
+/// follower sees whole rows, and with `onlyEntries` those of completed entries
+/// only.
 void buildCompress(TileProgram &p, const CompressShape &shape,
-                   const CompressStrategy &strategy = {});
+                   const CompressStrategy &strategy = {},
+                   CompressFollower follower = nullptr,
+                   bool onlyEntries = false);
 
 /// Stores the last `stateRows` tokens of every sequence in the state pool.
 /// Arguments: kv, gate, bias, positions, slots, ends, the state pool.

@@ -21,10 +21,6 @@ public:
   void addInputs();
   void addWeights();
   void addResults();
-  Value load(Value view, ValueRange offsets, ArrayRef<int64_t> shape,
-             ArrayRef<int64_t> dims) {
-    return p.load(view, offsets, shape, dims);
-  }
   /// Codes or numbers [BN, BK] of a weight, in its element type.
   Value loadWeight(unsigned i, Value expert, Value k);
   /// Their scales [rows, BK / columns], in f32: one row for all of the tile's
@@ -162,13 +158,16 @@ void mlir::varve::buildExperts(TileProgram &p, const ExpertsShape &shape,
   Value expert = p.toIndex(p.loadScalar(ids, pair));
   Value row = shape.hasRowPerExpert ? pair : p.div(pair, p.index(shape.active));
 
-  // Blocks of g columns share the scales of both operands.
+  // Groups of g columns share the scales of both operands.
   int64_t g = BK;
   for (int64_t block : {shape.xBlock, shape.blockColumns})
     if (block)
       g = std::min(g, block);
+  if (strategy.laneBytes)
+    g = std::min(g,
+                 8 * strategy.laneBytes / shape.weight.getIntOrFloatBitWidth());
   int64_t groups = BK / g;
-  Values sums(shape.getNumWeights(), p.zeros({BN}));
+  Values sums(shape.getNumWeights(), p.zeros({BN, groups}));
   sums = p.loop(
       p.index(0), p.index(shape.K), BK, sums, [&](Value k, ValueRange carried) {
         Value x = p.convert(p.load(e.x, {row, k}, {BK}, {1}), p.f32());
@@ -194,7 +193,7 @@ void mlir::varve::buildExperts(TileProgram &p, const ExpertsShape &shape,
           }
           if (scales)
             partial = p.mul(partial, scales);
-          next.push_back(p.add(sum, p.sum(partial, 1)));
+          next.push_back(p.add(sum, partial));
         }
         return next;
       });
@@ -202,7 +201,7 @@ void mlir::varve::buildExperts(TileProgram &p, const ExpertsShape &shape,
   if (shape.isWeighted)
     routing = p.loadScalar(e.routing, pair);
   SmallVector<Value> products =
-      llvm::map_to_vector(sums, [&](Value v) { return p.reshape(v, {1, BN}); });
+      llvm::map_to_vector(sums, [&](Value v) { return p.reshape(p.sum(v, 1), {1, BN}); });
   e.store(e.finish(products, routing),
           [&](Value tile, Value view, Value column) {
             p.store(tile, view, {pair, column});

@@ -51,6 +51,9 @@ struct ExpertsStrategy {
   int64_t depth = 128;  ///< of a step along K
   int64_t pairs = 512;  ///< that are sorted together
   bool narrow = true;   ///< bf16 products where the numbers are bf16
+  /// Bytes of a weight that a lane reads at once, and sums by itself; 0 where
+  /// lanes are those of vectors. Few tokens only.
+  int64_t laneBytes = 0;
   int64_t warps = 4;
 };
 

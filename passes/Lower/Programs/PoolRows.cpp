@@ -77,23 +77,25 @@ PoolShape PoolShape::of(PoolOp pool) {
           static_cast<int64_t>(pool.getPage().value_or(0))};
 }
 
-PoolRows PoolRows::addTo(TileProgram &program, FormatAttr format) {
-  PoolRows rows;
-  rows.format = format;
-  SmallVector<PoolPart> parts = getPoolParts(format);
-  for (const PoolPart &part : parts)
-    rows.views.push_back(
-        program.addRows({part.width}, part.element, part.rowStride));
-  auto next = rows.views.begin();
+PoolRows::PoolRows(FormatAttr format, ArrayRef<Value> views)
+    : format(format), views(views) {
+  auto next = this->views.begin();
   int64_t begin = 0;
   for (SegmentAttr attr : format.getSegments()) {
     Segment segment = {attr, begin, *next++, Value()};
     if (attr.getBlock())
       segment.scales = *next++;
-    rows.segments.push_back(segment);
+    segments.push_back(segment);
     begin += attr.getSize();
   }
-  return rows;
+}
+
+PoolRows PoolRows::addTo(TileProgram &program, FormatAttr format) {
+  SmallVector<Value> views;
+  for (const PoolPart &part : getPoolParts(format))
+    views.push_back(
+        program.addRows({part.width}, part.element, part.rowStride));
+  return PoolRows(format, views);
 }
 
 const PoolRows::Segment &PoolRows::getSegment(int64_t column) const {

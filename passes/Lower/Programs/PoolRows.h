@@ -62,6 +62,8 @@ struct ColumnRun {
 class PoolRows {
 public:
   PoolRows() = default;
+  /// A pool whose views, one per part, are at hand.
+  PoolRows(FormatAttr format, ArrayRef<Value> views);
   /// Adds the pool's views to the arguments of `program`.
   static PoolRows addTo(TileProgram &program, FormatAttr format);
 

@@ -32,6 +32,9 @@ public:
   /// builder then stands in its body until `finish`.
   TileProgram(OpBuilder &builder, Location loc, StringRef name, int64_t warps);
 
+  /// Writes part of a body that somebody else makes.
+  TileProgram(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
+
   /// Writes the body of the host's function.
   TileProgram(OpBuilder &builder, Location loc, ProgramHost &host)
       : builder(builder), loc(loc), host(&host) {}

@@ -1,7 +1,7 @@
 //===- ModelTest.cpp - Whole models beside the reference ------------------===//
 //
-// Sequences on the interpreter and on the lowered plan: prompts in one piece, in
-// chunks, mixed with decode steps of others, and with padding tokens.
+// Sequences on the interpreter and on the lowered plan: prompts in one piece,
+// in chunks, mixed with decode steps of others, and with padding tokens.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,13 +34,17 @@ public:
     load(model);
     mlir::PassManager passes(&context);
     passes.addPass(mlir::varve::createApplyPrecisionPass({precision}));
-    if (mlir::failed(passes.run(*source)))
-      return ADD_FAILURE() << "the policy does not apply", void();
+    if (mlir::failed(passes.run(*source))) {
+      ADD_FAILURE() << "the policy does not apply";
+      return;
+    }
     interpreter.emplace(*source, *weights);
     session.emplace(llvm::cantFail(Session::create(*interpreter)));
     lowered = source->clone();
-    if (mlir::failed(lower(*lowered)))
-      return ADD_FAILURE() << "the model does not lower", void();
+    if (mlir::failed(lower(*lowered))) {
+      ADD_FAILURE() << "the model does not lower";
+      return;
+    }
     machine = PlanMachine::create(*lowered->getOps<mlir::ModuleOp>().begin(),
                                   *weights);
     for (int i = 0; i < sizes.slots; ++i)
@@ -57,9 +61,10 @@ public:
       bool isPadding = run.slot < 0;
       int64_t begin = isPadding ? 0 : session->getLength(run.slot);
       for (int64_t i = 0; i < run.count; ++i) {
-        int32_t id = isPadding ? 0
-                               : static_cast<int32_t>(generator() %
-                                                      session->getVocabSize());
+        int32_t id =
+            isPadding
+                ? 0
+                : static_cast<int32_t>(generator() % session->getVocabSize());
         if (!isPadding) {
           tokens.push_back({run.slot, id, true});
           rows.push_back(static_cast<int32_t>(ids.size()));
@@ -68,8 +73,8 @@ public:
         positions.push_back(isPadding ? 0 : static_cast<int32_t>(begin + i));
         slots.push_back(run.slot);
         starts.push_back(static_cast<int32_t>(begin));
-        ends.push_back(
-            isPadding ? 0 : static_cast<int32_t>(begin + run.count - 1));
+        ends.push_back(isPadding ? 0
+                                 : static_cast<int32_t>(begin + run.count - 1));
       }
     }
     sizes.tokens = static_cast<int64_t>(ids.size());
@@ -92,9 +97,9 @@ public:
 
   /// Sequences in all the ways in which they can be cut.
   void runAll(Tolerance tolerance) {
-    step({{0, 70}}, tolerance);                      // a prompt at once
-    step({{0, 1}}, tolerance);                       // a decode step
-    step({{1, 33}}, tolerance);                      // a chunk
+    step({{0, 70}}, tolerance);                          // a prompt at once
+    step({{0, 1}}, tolerance);                           // a decode step
+    step({{1, 33}}, tolerance);                          // a chunk
     step({{0, 1}, {1, 40}, {2, 3}, {-1, 2}}, tolerance); // all at once
     step({{2, 5}, {1, 1}, {0, 1}}, tolerance);
     for (int i = 0; i < 3; ++i)
@@ -114,18 +119,16 @@ private:
       source = importModel(context, config, model);
       return;
     }
-    ModelConfig config =
-        llvm::cantFail(readHfConfig(folder + "/config.json"));
-    auto checkpoint =
-        llvm::cantFail(CheckpointWeights::open(folder, config));
-    source = importModel(
-        context, config, model, [&](llvm::StringRef name, WeightType implied) {
-          auto info = checkpoint->lookup(name);
-          if (info)
-            return info->type;
-          llvm::consumeError(info.takeError());
-          return implied;
-        });
+    ModelConfig config = llvm::cantFail(readHfConfig(folder + "/config.json"));
+    auto checkpoint = llvm::cantFail(CheckpointWeights::open(folder, config));
+    source = importModel(context, config, model,
+                         [&](llvm::StringRef name, WeightType implied) {
+                           auto info = checkpoint->lookup(name);
+                           if (info)
+                             return info->type;
+                           llvm::consumeError(info.takeError());
+                           return implied;
+                         });
     weights = std::move(checkpoint);
   }
 

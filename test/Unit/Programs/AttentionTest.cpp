@@ -134,7 +134,8 @@ public:
     return result;
   }
 
-  std::vector<float> run(Kernel &kernel, Kernel *combine, int64_t splits) {
+  std::vector<float> run(Kernel &kernel, Kernel *maxima, Kernel *combine,
+                         int64_t splits) {
     std::vector<Argument> arguments = {q.view(), tokens.view(tokens.positions),
                                        tokens.view(tokens.slots),
                                        tokens.view(tokens.starts)};
@@ -162,13 +163,18 @@ public:
       return result.floats();
     }
     mlir::Type f32 = parseType("f32");
-    HostArray maxima(f32, {T, splits, shape.heads}),
+    HostArray before(f32, {T, splits, shape.heads});
+    if (maxima) {
+      arguments.push_back(before.view());
+      maxima->run(arguments, /*inReverse=*/true);
+    }
+    HostArray largest(f32, {T, splits, shape.heads}),
         sums(f32, {T, splits, shape.heads}),
         parts(f32, {T, splits, shape.heads, shape.valueSize});
-    for (HostArray *array : {&maxima, &sums, &parts})
+    for (HostArray *array : {&largest, &sums, &parts})
       arguments.push_back(array->view());
     kernel.run(arguments, /*inReverse=*/true);
-    std::vector<Argument> rest = {maxima.view(), sums.view(), parts.view()};
+    std::vector<Argument> rest = {largest.view(), sums.view(), parts.view()};
     if (shape.sink)
       rest.push_back(sink.view(0));
     rest.push_back(result.view());
@@ -233,7 +239,12 @@ void check(const AttentionShape &shape, const AttentionStrategy &strategy,
   auto kernel = compileProgram(
       [&](TileProgram &p) { buildAttention(p, shape, strategy); });
   ASSERT_TRUE(kernel);
-  std::unique_ptr<Kernel> combine;
+  std::unique_ptr<Kernel> maxima, combine;
+  if (strategy.splits > 1 && shape.probabilities) {
+    maxima = compileProgram(
+        [&](TileProgram &p) { buildAttentionMaxima(p, shape, strategy); });
+    ASSERT_TRUE(maxima);
+  }
   if (strategy.splits > 1) {
     combine = compileProgram(
         [&](TileProgram &p) { combineAttention(p, shape, strategy); });
@@ -243,7 +254,8 @@ void check(const AttentionShape &shape, const AttentionStrategy &strategy,
     SCOPED_TRACE(tokens.size());
     AttentionData data(shape, tokens);
     std::vector<float> expected = data.getExpected();
-    std::vector<float> is = data.run(*kernel, combine.get(), strategy.splits);
+    std::vector<float> is =
+        data.run(*kernel, maxima.get(), combine.get(), strategy.splits);
     expectNear([&](size_t i) { return is[i]; },
                [&](size_t i) { return expected[i]; }, expected.size(),
                tolerance, shape.result.isBF16() ? 0x1p-8 : tolerance);
@@ -313,6 +325,9 @@ TEST(ProgramAttentionTest, ReleasedModelsRoundings) {
   check(shape, {}, 2e-3);
   shape.numIndices = 0;
   check(shape, {}, 2e-3);
+  AttentionStrategy strategy;
+  strategy.splits = 3;
+  check(shape, strategy, 2e-3);
 }
 
 TEST(ProgramAttentionTest, GroupedQueriesAndSeparateValues) {

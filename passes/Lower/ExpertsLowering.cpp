@@ -1,0 +1,170 @@
+//===- ExpertsLowering.cpp - Products with experts' weights ---------------===//
+//
+// For few tokens a block takes one (token, expert) and `columns` of the result.
+// With `rows` above 1, pairs are sorted by expert first, and a block takes that
+// many of one expert. Either adds `depth` at a time.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Lower/KernelLowering.h"
+#include "passes/Lower/ProgramKernel.h"
+#include "passes/Lower/Programs/Experts.h"
+
+using namespace mlir;
+using namespace mlir::varve;
+
+namespace {
+
+class ExpertsLowering final : public KernelLowering {
+public:
+  SmallVector<StrategyAttr>
+  chooseStrategies(KernelFuncOp kernel,
+                   const ::varve::TargetModel &target) const override;
+  LogicalResult lower(KernelBuilder &builder) const override;
+};
+
+/// The ops of a kernel.
+struct ExpertsKernel {
+  SmallVector<ExpertsOp, 2> products;
+  SwigluOp swiglu;
+  QuantizeOp quantize;
+  ExpertsShape shape;
+};
+
+} // namespace
+
+static FailureOr<ExpertsKernel> readKernel(KernelFuncOp kernel) {
+  ExpertsKernel result;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (auto product = dyn_cast<ExpertsOp>(op))
+      result.products.push_back(product);
+    else if (auto swiglu = dyn_cast<SwigluOp>(op); swiglu && !result.swiglu)
+      result.swiglu = swiglu;
+    else if (auto quantize = dyn_cast<QuantizeOp>(op);
+             quantize && !result.quantize)
+      result.quantize = quantize;
+    else
+      return op.emitOpError("cannot be lowered behind experts");
+  }
+  bool isPair = result.products.size() == 2 && result.swiglu &&
+                result.swiglu.getGate() == result.products[0].getResult() &&
+                result.swiglu.getUp() == result.products[1].getResult();
+  // The order of the two is the kernel's, not the activation's.
+  if (result.products.size() == 2 && result.swiglu &&
+      result.swiglu.getGate() == result.products[1].getResult() &&
+      result.swiglu.getUp() == result.products[0].getResult()) {
+    std::swap(result.products[0], result.products[1]);
+    isPair = true;
+  }
+  if (!isPair && (result.products.size() != 1 || result.swiglu))
+    return kernel.emitOpError("expected one 'varve.experts', or two and the "
+                              "'varve.swiglu' of their results");
+  result.shape = isPair ? ExpertsShape::of(result.products[0], result.swiglu)
+                        : ExpertsShape::of(result.products[0]);
+  if (result.quantize)
+    result.shape.addQuantize(result.quantize);
+  return result;
+}
+
+static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
+                                        int64_t max, int64_t rows,
+                                        int64_t columns, int64_t depth) {
+  return StrategyAttr::get(context, min, max, rows, columns, depth, /*split=*/1,
+                           /*stages=*/1, /*warps=*/4, Attribute());
+}
+
+SmallVector<StrategyAttr>
+ExpertsLowering::chooseStrategies(KernelFuncOp kernel,
+                                  const ::varve::TargetModel &target) const {
+  MLIRContext *context = kernel.getContext();
+  if (target.isGpu())
+    return {makeExpertsStrategy(context, 1, 16, 1, 64, 128),
+            makeExpertsStrategy(context, 17, 0, 64, 64, 64)};
+  return {makeExpertsStrategy(context, 1, 8, 1, 32, 256),
+          makeExpertsStrategy(context, 9, 0, 32, 64, 256)};
+}
+
+LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
+  FailureOr<ExpertsKernel> kernel = readKernel(builder.getKernel());
+  if (failed(kernel))
+    return failure();
+  const ExpertsShape &shape = kernel->shape;
+  ExpertsOp first = kernel->products.front();
+  if (failed(verifyExperts(shape, [&] { return first.emitOpError(); })))
+    return failure();
+  StrategyAttr chosen = builder.getStrategy();
+  ExpertsStrategy strategy;
+  strategy.rows = chosen.getRows();
+  strategy.columns = chosen.getColumns();
+  strategy.depth = chosen.getDepth();
+  strategy.warps = chosen.getWarps();
+  strategy.narrow = builder.getTarget().isGpu();
+  strategy.laneBytes = builder.getTarget().isGpu() ? 16 : 0;
+
+  // Rows are pairs of a token and an expert: [T, A, n] is [T A, n].
+  SmallVector<Value> inputs = {
+      joinRows(builder, builder.getMemory(first.getX()), 2)};
+  if (first.getXScale())
+    inputs.push_back(
+        joinRows(builder, builder.getMemory(first.getXScale()), 2));
+  SmallVector<Value> rest;
+  for (ExpertsOp product : kernel->products) {
+    rest.push_back(builder.getMemory(product.getWeight()));
+    if (product.getWeightScale())
+      rest.push_back(builder.getMemory(product.getWeightScale()));
+  }
+  if (shape.isWeighted)
+    rest.push_back(
+        joinRows(builder, builder.getMemory(kernel->swiglu.getWeights()), 1));
+  SmallVector<Value> results = {kernel->swiglu ? kernel->swiglu.getResult()
+                                               : first.getResult()};
+  if (kernel->quantize)
+    results = {kernel->quantize.getCodes(), kernel->quantize.getScales()};
+  for (Value result : results) {
+    FailureOr<Value> memory = getResultMemory(builder, result);
+    if (failed(memory))
+      return failure();
+    rest.push_back(joinRows(builder, *memory, 2));
+  }
+  for (Operation &op : builder.getOps())
+    for (Value result : op.getResults())
+      if (builder.isYielded(result) && !llvm::is_contained(results, result))
+        return op.emitOpError("cannot be lowered with a result that is needed "
+                              "outside of its kernel");
+
+  Value ids = joinRows(builder, builder.getMemory(first.getIds()), 1);
+  auto launch = [&](StringRef suffix, SmallVector<Value> operands, auto build) {
+    ProgramKernel program(builder, suffix, strategy.warps, operands);
+    build(program.program, shape, strategy);
+  };
+  if (strategy.rows == 1) {
+    inputs.push_back(ids);
+    llvm::append_range(inputs, rest);
+    launch("", inputs, buildExperts);
+    return success();
+  }
+  Type i32 = IntegerType::get(builder.getContext(), 32);
+  auto allocate = [&](ArrayRef<plan::LinearAttr> sizes) {
+    return builder.allocate(sizes, i32);
+  };
+  // A chunk holds at least a token's pairs, so that there are no more chunks
+  // than tokens.
+  plan::LinearAttr experts = builder.size(shape.experts);
+  while (strategy.pairs < shape.active)
+    strategy.pairs *= 2;
+  Value counts = allocate({builder.getCount(), experts});
+  Value ends = allocate(experts), tileEnds = allocate(experts);
+  Value order = allocate(builder.getCount().times(shape.active));
+  launch("count", {ids, counts}, buildCountPairs);
+  launch("scan", {ids, counts, ends, tileEnds}, buildScanPairs);
+  launch("order", {ids, counts, order}, buildOrderPairs);
+  llvm::append_values(inputs, ends, tileEnds, order);
+  llvm::append_range(inputs, rest);
+  launch("grouped", inputs, buildGroupedExperts);
+  return success();
+}
+
+const KernelLowering &mlir::varve::getExpertsLowering() {
+  static const ExpertsLowering lowering;
+  return lowering;
+}
