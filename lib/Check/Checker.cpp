@@ -1,6 +1,7 @@
 //===- Checker.cpp - Whole sequences and single layers --------------------===//
 
 #include "lib/Check/Checker.h"
+#include "lib/Check/SeededPools.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "varve/Support/DiagnosedError.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -54,6 +55,12 @@ private:
 
 Expected<std::vector<CheckRow>>
 Checker::checkEndToEnd(const Schedule &schedule) {
+  if (reference.getContext())
+    return createStringError(
+        llvm::formatv("the reference begins behind {0} tokens that it does not "
+                      "have; add --layers",
+                      reference.getContext())
+            .str());
   Expected<Session> session = Session::create(interpreter);
   if (!session)
     return session.takeError();
@@ -97,7 +104,7 @@ std::vector<HostTensor> Checker::promptTokens() {
   for (int64_t b = 0; b < reference.getBatch(); ++b)
     for (int64_t position = 0; position < reference.getPrompt(); ++position) {
       ids.push_back(reference.getIds(b)[position]);
-      positions.push_back(position);
+      positions.push_back(reference.getContext() + position);
       slots.push_back(b);
     }
   return {numbersOf(getContext(), std::move(ids)),
@@ -124,8 +131,11 @@ Expected<HostTensor> Checker::readStreams(int64_t layer) {
 
 Expected<HostTensor> Checker::runLayer(int64_t layer, const HostTensor &streams,
                                        Taps *taps) {
-  for (int64_t b = 0; b < reference.getBatch(); ++b)
+  for (int64_t b = 0; b < reference.getBatch(); ++b) {
     interpreter.getPools().clear(b);
+    seedPools(interpreter, b, reference.getContext(), reference.getStateSeed(),
+              b);
+  }
   if (taps)
     interpreter.setHook(
         [taps](StringRef name, unsigned result, HostTensor &value) {

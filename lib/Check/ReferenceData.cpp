@@ -132,6 +132,28 @@ Error ReferenceData::readIds(int64_t vocabSize) {
   return Error::success();
 }
 
+Error ReferenceData::readContext(int64_t maxPositions) {
+  if (!has("context"))
+    return Error::success();
+  auto tokens = readNumbers("context", {1});
+  if (!tokens)
+    return tokens.takeError();
+  auto seed = readNumbers("state_seed", {1});
+  if (!seed)
+    return seed.takeError();
+  context = tokens->numbers.front();
+  stateSeed = static_cast<uint64_t>(seed->numbers.front());
+  int64_t most = maxPositions - ids.shape[1];
+  if (context < 0 || context > most)
+    return createStringError(
+        llvm::formatv("'{0}': tensor 'context': expected 0 to {1}, so that the "
+                      "{2} tokens behind it are within the model's maximum of "
+                      "positions, got {3}",
+                      file->getPath(), most, ids.shape[1], context)
+            .str());
+  return Error::success();
+}
+
 Expected<ReferenceData> ReferenceData::open(StringRef folder, int64_t vocabSize,
                                             int64_t maxPositions) {
   llvm::SmallString<256> path(folder);
@@ -158,6 +180,8 @@ Expected<ReferenceData> ReferenceData::open(StringRef folder, int64_t vocabSize,
                       "most {1} ids, the model's maximum of positions, got {2}",
                       path, maxPositions, data.ids.shape[1])
             .str());
+  if (Error error = data.readContext(maxPositions))
+    return std::move(error);
   data.prompt = prefill->shape[1];
   data.decode = data.ids.shape[1] - data.prompt;
   if (data.prompt < 1 || data.decode < 0)

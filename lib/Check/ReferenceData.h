@@ -30,6 +30,10 @@ public:
   int64_t getBatch() const { return batch; }
   int64_t getPrompt() const { return prompt; } ///< tokens, prefill
   int64_t getDecode() const { return decode; } ///< tokens, one a step
+  /// Tokens that every sequence has before the first one of the reference, with
+  /// the state that SeededState.h makes of the seed; 0: none.
+  int64_t getContext() const { return context; }
+  uint64_t getStateSeed() const { return stateSeed; }
   /// Ids of sequence b: prompt and decode.
   llvm::ArrayRef<int64_t> getIds(int64_t b) const;
 
@@ -52,9 +56,12 @@ private:
   llvm::Expected<ReferenceTensor> readAs(bool integers, llvm::StringRef name,
                                          llvm::ArrayRef<int64_t> shape) const;
   llvm::Error readIds(int64_t vocabSize);
+  llvm::Error readContext(int64_t maxPositions);
 
   std::shared_ptr<SafetensorsFile> file;
   int64_t batch = 0, prompt = 0, decode = 0;
+  int64_t context = 0;
+  uint64_t stateSeed = 0;
   ReferenceTensor ids;
   mutable llvm::StringSet<> readNames;
 };

@@ -45,6 +45,7 @@ Command inspectCommand();
 Command runCommand();
 Command checkCommand();
 Command exploreCommand();
+Command recordCommand();
 
 /// What a MODEL can be, as a phrase.
 llvm::StringRef modelKinds();

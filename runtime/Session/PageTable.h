@@ -40,6 +40,10 @@ public:
     return page && length % page ? 1 : 0;
   }
 
+  /// The number of a page of a sequence that has it.
+  int64_t getPage(int32_t slot, int64_t number) const {
+    return table[slot * sequencePages + number];
+  }
   /// [slots, sequence_pages]; places without page are 0.
   std::span<const int32_t> getTable() const { return table; }
   /// Whether the table changed since the last call.

@@ -2,7 +2,9 @@
 
 #include "runtime/Session/Session.h"
 #include "runtime/Error.h"
+#include "runtime/Session/RowFormat.h"
 #include "varve/Support/Assert.h"
+#include "varve/Support/SeededState.h"
 #include <algorithm>
 #include <array>
 #include <map>
@@ -113,6 +115,51 @@ void Session::pretendLength(int32_t slot, int64_t length) {
          pages.getFree(), pages.missing(slot, length));
   pages.grow(slot, length);
   sequences[slot].length = length;
+}
+
+/// The row of a pool's memory in which position or entry `row` of a sequence
+/// lies.
+int64_t Session::rowOf(const Pool &pool, int32_t slot, int64_t row) const {
+  if (pool.kind != PoolKind::Entries)
+    return slot * pool.rowsEach + row % pool.rowsEach;
+  return pages.getPage(slot, row / pool.rowsEach) * pool.rowsEach +
+         row % pool.rowsEach;
+}
+
+void Session::seedPool(size_t index, int32_t slot, int64_t length,
+                       uint64_t seed, int64_t sequence) {
+  const Pool &pool = model->getPlan().pools[index];
+  RowFormat format(pool);
+  RowRange rows = pool.kind == PoolKind::Entries
+                      ? rememberedEntries(length, pool.page / pool.rowsEach)
+                      : rememberedPositions(length, pool.rowsEach);
+  std::vector<float> numbers(format.getWidth());
+  std::vector<uint8_t> bytes;
+  // Rows that lie behind one another are uploaded together.
+  for (int64_t row = rows.first, begin = row; row < rows.end; ++row) {
+    bytes.resize(bytes.size() + format.getBytes());
+    fillSeededRow(seed, pool.name, sequence, row, numbers);
+    format.encode(numbers, std::span(bytes).last(format.getBytes()));
+    int64_t place = rowOf(pool, slot, row);
+    if (row + 1 < rows.end && rowOf(pool, slot, row + 1) == place + 1)
+      continue;
+    int64_t first = place - (row - begin);
+    model->getDevice().upload(model->getPool(index) + first * pool.rowBytes,
+                              bytes);
+    bytes.clear();
+    begin = row + 1;
+  }
+}
+
+void Session::seedState(int32_t slot, int64_t length, uint64_t seed,
+                        int64_t sequence) {
+  checkSlot(slot);
+  if (sequences[slot].length)
+    fail("slot {} holds {} tokens; only an empty sequence can be given a state",
+         slot, sequences[slot].length);
+  pretendLength(slot, length);
+  for (size_t i = 0; i < model->getPlan().pools.size(); ++i)
+    seedPool(i, slot, length, seed, sequence);
 }
 
 //===----------------------------------------------------------------------===//

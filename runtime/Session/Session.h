@@ -64,6 +64,12 @@ public:
   /// processing any. What it remembers of them is undefined.
   void pretendLength(int32_t slot, int64_t length);
 
+  /// For measurements and comparisons: gives an empty sequence the state of one
+  /// of `length` tokens, with the rows that SeededState.h makes of `seed` and
+  /// `sequence`. Throws as pretendLength, and for pools whose rows the host
+  /// cannot write.
+  void seedState(int32_t slot, int64_t length, uint64_t seed, int64_t sequence);
+
   /// Runs `step` on the tokens, launch by launch, and returns the seconds that
   /// each launch took, with the launch's number.
   std::vector<std::pair<uint32_t, double>>
@@ -93,6 +99,9 @@ private:
   int64_t paddedCount(int64_t count, int64_t most) const;
   void copyRows(int32_t from, int32_t to);
   void copyPages(const std::vector<PageTable::Copy> &copies);
+  void seedPool(size_t index, int32_t slot, int64_t length, uint64_t seed,
+                int64_t sequence);
+  int64_t rowOf(const Pool &pool, int32_t slot, int64_t row) const;
 
   std::shared_ptr<Model> model;
   PageTable pages;

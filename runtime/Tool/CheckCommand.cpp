@@ -102,32 +102,56 @@ int64_t layerOf(std::string_view name) {
   return whole ? layer : -1;
 }
 
+/// `count` copies of `numbers`, one behind another.
+template <typename Number>
+std::vector<Number> repeated(const std::vector<Number> &numbers,
+                             int64_t count) {
+  std::vector<Number> result;
+  result.reserve(numbers.size() * count);
+  for (int64_t i = 0; i < count; ++i)
+    result.insert(result.end(), numbers.begin(), numbers.end());
+  return result;
+}
+
+/// Adds the reference's sequences, `repeat` times, with the state that it
+/// begins with, and returns their prompts.
+std::vector<StepToken>
+addPrompts(Session &session, const ReferenceFile &reference, int64_t repeat) {
+  const EndToEndReference &sequences = reference.getSequences();
+  std::vector<StepToken> tokens;
+  for (int64_t i = 0; i < sequences.batch * repeat; ++i) {
+    int64_t b = i % sequences.batch;
+    int32_t slot = session.add();
+    if (reference.getContext())
+      session.seedState(slot, reference.getContext(), reference.getStateSeed(),
+                        b);
+    for (int64_t p = 0; p < sequences.prompt; ++p)
+      tokens.push_back({slot, sequences.ids[b][p], false});
+  }
+  return tokens;
+}
+
 /// Runs a layer alone from its stored input, all prompts at once.
 CheckRow checkLayer(Session &session, const ReferenceFile &reference,
-                    const Program &program, int64_t layer,
+                    const Program &program, int64_t layer, int64_t repeat,
                     const CheckLimits &limits) {
   const EndToEndReference &sequences = reference.getSequences();
   std::vector<int64_t> leading = {sequences.batch, sequences.prompt}, shape;
   std::string from = "hidden." + std::to_string(layer),
               to = "hidden." + std::to_string(layer + 1);
   std::vector<float> input = reference.read(from, leading, &shape);
-  std::vector<float> expected = reference.read(to, shape);
+  std::vector<float> expected = repeated(reference.read(to, shape), repeat);
   LayerPorts ports = portsOf(program);
-  std::vector<uint8_t> streams = encode(input, ports.input->type.element);
+  std::vector<uint8_t> streams =
+      repeated(encode(input, ports.input->type.element), repeat);
   std::vector<uint8_t> result(expected.size() *
                               bitsOf(ports.output->type.element) / 8);
-  std::vector<StepToken> tokens;
-  std::vector<int32_t> slots;
-  for (int64_t b = 0; b < sequences.batch; ++b) {
-    slots.push_back(session.add());
-    for (int64_t p = 0; p < sequences.prompt; ++p)
-      tokens.push_back({slots.back(), sequences.ids[b][p], false});
-  }
+  std::vector<StepToken> tokens = addPrompts(session, reference, repeat);
   session.run(program.name, tokens,
               std::vector<PortData>{{ports.input->name, streams},
                                     {ports.output->name, result}});
-  for (int32_t slot : slots)
-    session.drop(slot);
+  for (int64_t i = 0; i < sequences.batch * repeat; ++i)
+    session.drop(tokens[i * sequences.prompt].slot);
   int64_t width = 1;
   for (size_t i = 2; i < shape.size(); ++i)
     width *= shape[i];
@@ -139,7 +163,7 @@ CheckRow checkLayer(Session &session, const ReferenceFile &reference,
 
 std::vector<CheckRow> checkLayers(Session &session,
                                   const ReferenceFile &reference,
-                                  const CheckLimits &limits) {
+                                  int64_t repeat, const CheckLimits &limits) {
   std::vector<CheckRow> rows;
   std::vector<std::string> omitted;
   bool any = false;
@@ -150,7 +174,8 @@ std::vector<CheckRow> checkLayers(Session &session,
     any = true;
     if (reference.has("hidden." + std::to_string(layer)) &&
         reference.has("hidden." + std::to_string(layer + 1)))
-      rows.push_back(checkLayer(session, reference, program, layer, limits));
+      rows.push_back(
+          checkLayer(session, reference, program, layer, repeat, limits));
     else
       omitted.push_back(program.name);
   }
@@ -188,6 +213,26 @@ nlohmann::json toJson(const CheckRow &row) {
   return object;
 }
 
+/// Room for what the comparison runs.
+Capacity capacityFor(const CheckOptions &options,
+                     const ReferenceFile &reference) {
+  const EndToEndReference &sequences = reference.getSequences();
+  Schedule schedule{options.chunk, options.mixed};
+  Capacity capacity;
+  capacity.context =
+      reference.getContext() + sequences.prompt + sequences.decode;
+  if (options.layersAlone) {
+    capacity.maxSequences = sequences.batch * options.repeat;
+    capacity.maxTokens = capacity.maxSequences * sequences.prompt;
+    capacity.maxRows = 1;
+  } else {
+    capacity.maxSequences = sequencesOf(sequences, schedule);
+    capacity.maxTokens = mostTokensOf(sequences, schedule);
+    capacity.maxRows = capacity.maxTokens;
+  }
+  return capacity;
+}
+
 int check(const CheckOptions &options) {
   if (options.chunk < 0)
     fail("--chunk: expected a number that is not negative, got {}",
@@ -197,12 +242,15 @@ int check(const CheckOptions &options) {
   ReferenceFile reference(options.folder, model);
   const EndToEndReference &sequences = reference.getSequences();
   Schedule schedule{options.chunk, options.mixed};
-  Capacity capacity;
-  capacity.maxSequences = sequencesOf(sequences, schedule);
-  capacity.context = sequences.prompt + sequences.decode;
-  capacity.maxTokens = options.layersAlone ? sequences.batch * sequences.prompt
-                                           : mostTokensOf(sequences, schedule);
-  capacity.maxRows = options.layersAlone ? 1 : capacity.maxTokens;
+  if (options.repeat < 1)
+    fail("--repeat: expected a positive number, got {}", options.repeat);
+  if (options.repeat > 1 && !options.layersAlone)
+    fail("--repeat is for --layers; --mixed runs whole sequences twice");
+  if (reference.getContext() && !options.layersAlone)
+    fail("{}: the reference begins behind {} tokens that it does not have; add "
+         "--layers",
+         inQuotes(options.folder), reference.getContext());
+  Capacity capacity = capacityFor(options, reference);
   RunTarget target = options;
   if (target.weights.empty())
     target.weights = options.folder;
@@ -211,7 +259,7 @@ int check(const CheckOptions &options) {
   CheckLimits limits = chooseLimits(model.precision, options.rms, options.max);
   std::vector<CheckRow> rows;
   if (options.layersAlone) {
-    rows = checkLayers(session, reference, limits);
+    rows = checkLayers(session, reference, options.repeat, limits);
   } else {
     SessionRunner runner(session);
     rows = *runEndToEnd(runner, sequences, schedule, limits);

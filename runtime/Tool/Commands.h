@@ -46,6 +46,8 @@ struct CheckOptions : RunTarget {
   int64_t chunk = 0;
   bool mixed = false;
   bool layersAlone = false;
+  /// With layersAlone: how often every sequence runs, side by side.
+  int64_t repeat = 1;
   double rms = -1.0, max = -1.0; ///< bounds; negative: the precision's
   bool json = false;
 };

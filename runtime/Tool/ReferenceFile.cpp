@@ -52,6 +52,26 @@ std::vector<float> ReferenceFile::read(const std::string &name,
   return numbers;
 }
 
+int64_t ReferenceFile::readNumber(const std::string &name) const {
+  const StoredTensor &tensor = find(name);
+  if (tensor.type != "I64" || tensor.bytes.size() != 8)
+    fail("{}: tensor {}: expected one I64 number, got {}",
+         inQuotes(file->getPath()), inQuotes(name), tensor.describe());
+  return load<int64_t>(tensor.bytes.data());
+}
+
+void ReferenceFile::readContext(const ModelInfo &model, int64_t length) {
+  if (!file->find("context"))
+    return;
+  context = readNumber("context");
+  stateSeed = static_cast<uint64_t>(readNumber("state_seed"));
+  if (context < 0 || context > model.maxPositions - length)
+    fail("{}: tensor 'context': expected 0 to {}, so that the {} tokens behind "
+         "it are within the model's maximum of positions, got {}",
+         inQuotes(file->getPath()), model.maxPositions - length, length,
+         context);
+}
+
 ReferenceFile::ReferenceFile(const std::string &folder,
                              const ModelInfo &model) {
   std::string path =
@@ -81,6 +101,7 @@ ReferenceFile::ReferenceFile(const std::string &folder,
     fail("{}: tensor 'input_ids': expected sequences of at most {} ids, the "
          "model's maximum of positions, got {}",
          inQuotes(path), model.maxPositions, length);
+  readContext(model, length);
   std::vector<int64_t> shape;
   prefill = read("prefill_logits", std::vector<int64_t>{batch}, &shape);
   if (shape.size() != 3 || shape[1] < 1 || shape[1] > length ||

@@ -19,6 +19,11 @@ public:
   /// Sequences and logits; refers to this object.
   const EndToEndReference &getSequences() const { return sequences; }
 
+  /// Tokens that every sequence has before the first one of the reference,
+  /// with the state that SeededState.h makes of the seed; 0: none.
+  int64_t getContext() const { return context; }
+  uint64_t getStateSeed() const { return stateSeed; }
+
   bool has(const std::string &name) const { return file->find(name); }
   /// A tensor of floating-point numbers whose leading sizes are `leading`.
   /// `shape`, if given, receives its shape.
@@ -30,11 +35,15 @@ public:
 
 private:
   const StoredTensor &find(const std::string &name) const;
+  int64_t readNumber(const std::string &name) const;
+  void readContext(const ModelInfo &model, int64_t length);
 
   std::unique_ptr<SafetensorsFile> file;
   std::vector<int64_t> ids;
   std::vector<float> prefill, decode;
   EndToEndReference sequences;
+  int64_t context = 0;
+  uint64_t stateSeed = 0;
   mutable std::set<std::string> readNames;
 };
 

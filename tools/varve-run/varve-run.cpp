@@ -65,6 +65,9 @@ int main(int argc, char **argv) {
                      "run every sequence twice, the second time later");
   checkApp->add_flag("--layers", check.layersAlone,
                      "each layer alone from its stored input");
+  checkApp->add_option("--repeat", check.repeat,
+                       "with --layers: every sequence this often, side by "
+                       "side (default 1)");
   checkApp->add_option("--rms", check.rms, "bound on the relative RMS");
   checkApp->add_option("--max", check.max, "bound on the largest difference");
   checkApp->add_flag("--json", check.json, "print JSON");
