@@ -1,6 +1,7 @@
 //===- CompileKernel.cpp - One kernel to machine code ---------------------===//
 
 #include "lib/Binary/CompileKernel.h"
+#include "dialects/Tile/Tile.h"
 #include "lib/Target/Codegen/LowerToLLVM.h"
 #include "lib/Target/NVPTX/NvidiaCompiler.h"
 #include "lib/Target/X86/X86Compiler.h"
@@ -112,6 +113,8 @@ CompiledKernel compileKernel(const KernelSource &source,
                              const CompileSettings &settings) {
   DialectRegistry registry;
   registerTargetDialects(registry);
+  // Functions keep sizes of their grids as attributes.
+  registry.insert<mlir::varve::tile::TileDialect>();
   // Kernels run side by side; one alone needs no threads of its own.
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   CompiledKernel result;

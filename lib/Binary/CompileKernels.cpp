@@ -8,6 +8,7 @@
 
 #include "lib/Binary/CompileKernel.h"
 #include "lib/Binary/Passes.h"
+#include "lib/Support/ProgressLine.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -127,9 +128,13 @@ LogicalResult report(ModuleOp program, std::vector<Job> &jobs) {
     }
     if (!job.result.code.empty())
       continue;
-    job.kernel.emitError() << "kernel '" << job.source.name
-                           << "' could not be compiled for "
-                           << job.source.target->getName();
+    // What is wrong was the compiler's to say.
+    program.getContext()->getDiagEngine().emit(job.kernel.getLoc(),
+                                               job.result.messages.empty()
+                                                   ? DiagnosticSeverity::Error
+                                                   : DiagnosticSeverity::Note)
+        << "kernel '" << job.source.name << "' could not be compiled for "
+        << job.source.target->getName();
     ok = false;
   }
   return success(ok);
@@ -165,10 +170,18 @@ void CompileKernels::runOnOperation() {
     findAssembler(settings);
   std::unique_ptr<KernelCache> cache = openCache();
   settings.cache = cache.get();
-  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
-  for (Job &job : *jobs)
-    pool.async([&] { job.result = compileKernel(job.source, settings); });
-  pool.wait();
+  {
+    ::varve::ProgressLine progress;
+    std::atomic<size_t> done{0};
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
+    for (Job &job : *jobs)
+      pool.async([&] {
+        job.result = compileKernel(job.source, settings);
+        progress.show("binary: " + llvm::Twine(++done) + " of " +
+                      llvm::Twine(jobs->size()) + " kernels");
+      });
+    pool.wait();
+  }
   if (cache)
     cache->prune();
   if (failed(report(getOperation(), *jobs)))

@@ -31,7 +31,7 @@ static std::vector<Row> collectRows(ModuleOp module) {
 }
 
 static StringRef getTargetName(ModuleOp module) {
-  auto name = module->getAttrOfType<StringAttr>(mlir::varve::kTargetModelAttrName);
+  auto name = module->getAttrOfType<StringAttr>(mlir::varve::kTargetAttrName);
   return name ? name.getValue() : "";
 }
 

@@ -1,9 +1,17 @@
 //===- Phases.cpp - The compiler's phases, as data ------------------------===//
 
 #include "lib/Pipelines/Phases.h"
+#include "dialects/Plan/Plan.h"
+#include "lib/Binary/Passes.h"
+#include "lib/Package/Package.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Engine/Passes.h"
 #include "passes/Fusion/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Plan/Passes.h"
 #include "passes/Quantize/Passes.h"
+#include "passes/Schedule/Passes.h"
 #include "passes/Verify/Passes.h"
 #include "varve/Support/DiagnosedError.h"
 #include "varve/Support/NearestName.h"
@@ -13,6 +21,7 @@ using namespace mlir;
 using namespace ::varve;
 using ::varve::Phase;
 using ::varve::PhaseOptions;
+namespace plan = mlir::varve::plan;
 
 static void verifyImport(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(mlir::varve::createVerifyModelPass());
@@ -36,6 +45,64 @@ static void verifyFuse(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(mlir::varve::createVerifyFusedPass());
 }
 
+static void buildSchedule(OpPassManager &pm, const PhaseOptions &options) {
+  pm.addPass(mlir::varve::createOutlineKernelsPass());
+  mlir::varve::SplitTargetsPassOptions split;
+  llvm::append_range(split.targets, options.targets);
+  if (split.targets.empty())
+    split.targets.push_back("x86-64");
+  pm.addPass(mlir::varve::createSplitTargetsPass(split));
+  pm.addPass(mlir::varve::createChooseStrategiesPass());
+}
+
+static void verifySchedule(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyScheduledPass());
+}
+
+static void buildLower(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createLowerKernelsPass());
+  pm.addPass(createCSEPass());
+}
+
+static void verifyLower(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyLoweredPass());
+}
+
+static void buildTarget(OpPassManager &pm, const PhaseOptions &) {
+  OpPassManager &target = pm.nest<ModuleOp>();
+  target.addPass(mlir::varve::createPlanInlinePass());
+  target.addPass(createCanonicalizerPass());
+  target.addPass(mlir::varve::createPlanVerifyPass());
+  target.addNestedPass<plan::FuncOp>(mlir::varve::createPlanShareStoragePass());
+  target.addPass(mlir::varve::createPlanOutlineKernelsPass());
+  target.addNestedPass<plan::KernelOp>(mlir::varve::createLowerKernelPass());
+}
+
+static void verifyTarget(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyTargetsPass());
+}
+
+static void verifyBinary(OpPassManager &pm, const PhaseOptions &) {
+  pm.addPass(mlir::varve::createVerifyTargetsPass({/*compiled=*/true}));
+}
+
+static void buildBinary(OpPassManager &pm, const PhaseOptions &options) {
+  mlir::varve::CompileKernelsPassOptions compile;
+  compile.ptx = options.ptx;
+  pm.addPass(mlir::varve::createCompileKernelsPass(compile));
+}
+
+/// Nothing is left to be done with the module; its artefact is the package.
+static void buildPackage(OpPassManager &, const PhaseOptions &) {}
+
+static llvm::Error writePackageFile(ModuleOp module, llvm::raw_ostream &os) {
+  FailureOr<std::string> package = ::varve::writePackage(module);
+  if (failed(package))
+    return llvm::make_error<DiagnosedError>("phase 'package' failed");
+  os << *package;
+  return llvm::Error::success();
+}
+
 static const Phase phaseTable[] = {
     {"import", "the model on tensors, weights by name, pools declared",
      ".model.mlir",
@@ -44,6 +111,16 @@ static const Phase phaseTable[] = {
      ".quant.mlir", buildQuantize, verifyQuantize},
     {"fuse", "kernels: ops that run together", ".fused.mlir", buildFuse,
      verifyFuse},
+    {"schedule", "each distinct kernel once per target, with strategies",
+     ".sched.mlir", buildSchedule, verifySchedule},
+    {"lower", "tile programs and the plan that launches them", ".tile.mlir",
+     buildLower, verifyLower},
+    {"target", "kernels for each target's back end, storages for tensors",
+     ".llvm.mlir", buildTarget, verifyTarget},
+    {"binary", "machine code of every kernel, with what the assembler reports",
+     ".bin.mlir", buildBinary, verifyBinary},
+    {"package", "one file with plans and kernels, for the runtime", ".varve",
+     buildPackage, verifyBinary, writePackageFile},
 };
 
 namespace varve {
@@ -92,6 +169,17 @@ runPhases(ModuleOp module, const Phase *from, const Phase &to,
     if (llvm::Error error = afterPhase(*phase))
       return error;
   }
+  return llvm::Error::success();
+}
+
+llvm::Error writeArtefact(ModuleOp module, const Phase &phase,
+                          llvm::raw_ostream &os) {
+  if (phase.write)
+    return phase.write(module, os);
+  OpPrintingFlags flags;
+  flags.enableDebugInfo();
+  module.print(os, flags);
+  os << '\n';
   return llvm::Error::success();
 }
 

@@ -14,6 +14,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
 
 namespace varve {
 
@@ -27,6 +28,10 @@ struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
   ListOption<std::string> targets{
       *this, "targets",
       llvm::cl::desc("Target models to compile for (default: x86-64)")};
+  Option<bool> ptx{*this, "ptx",
+                   llvm::cl::desc("Leave NVIDIA kernels to the driver's "
+                                  "assembler, even if ptxas is here"),
+                   llvm::cl::init(false)};
 };
 
 struct Phase {
@@ -39,6 +44,8 @@ struct Phase {
   void (*build)(mlir::OpPassManager &, const PhaseOptions &);
   /// Adds the pass that checks the phase's result.
   void (*verify)(mlir::OpPassManager &, const PhaseOptions &);
+  /// Writes the artefact; null where it is the module's text.
+  llvm::Error (*write)(mlir::ModuleOp, llvm::raw_ostream &) = nullptr;
 };
 
 /// In order.
@@ -56,6 +63,11 @@ llvm::Error
 runPhases(mlir::ModuleOp module, const Phase *from, const Phase &to,
           const PhaseOptions &options,
           llvm::function_ref<llvm::Error(const Phase &)> afterPhase);
+
+/// Writes the artefact of a phase: the module with all locations, or what the
+/// phase makes of it.
+llvm::Error writeArtefact(mlir::ModuleOp module, const Phase &phase,
+                          llvm::raw_ostream &os);
 
 /// Registers `varve-<phase>-pipeline` for every phase with passes.
 void registerPhasePipelines();

@@ -3,15 +3,14 @@
 #define VARVE_PASSES_ENGINE_PASSES_H
 
 #include "dialects/Plan/Plan.h"
+#include "dialects/Varve/Varve.h"
 #include "lib/Target/Model/TargetModel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::varve {
 
-/// Module attribute (string): the name of the target model that a module of the
-/// program is for.
-inline constexpr llvm::StringLiteral kTargetModelAttrName = "varve.target";
+
 
 /// The target of the module around `op`, or an error at `op`.
 FailureOr<const ::varve::TargetModel *> getTargetOf(Operation *op);

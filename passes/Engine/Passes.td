@@ -12,7 +12,7 @@ def LowerKernelPass : Pass<"plan-lower-kernel", "::mlir::varve::plan::KernelOp">
     of the result (threads, shared memory, scratch, tensor maps) to the kernel.
     Kernels are lowered independently of each other, at the same time.
 
-    The function keeps its name. An error says which kernel of which target could
+    The function keeps its name. A note says which kernel of which target could
     not be lowered, behind what the engine said.
   }];
 }
@@ -26,9 +26,14 @@ def VerifyTargetsPass : Pass<"varve-verify-targets", "::mlir::ModuleOp"> {
         every alloc has a storage.
     L3: a kernel's module has a function with the kernel's name, and no `tile`
         op.
+    L4: with `compiled`, kernels are `plan.binary` ops.
 
     It changes nothing.
   }];
+  let options = [
+    Option<"compiled", "compiled", "bool", /*default=*/"false",
+           "Whether kernels are machine code already">
+  ];
 }
 
 #endif // VARVE_PASSES_ENGINE_PASSES

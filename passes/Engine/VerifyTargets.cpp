@@ -44,11 +44,13 @@ static LogicalResult verifyFunction(plan::FuncOp func) {
   return failure(result.wasInterrupted());
 }
 
-static LogicalResult verifyTarget(ModuleOp module) {
+static LogicalResult verifyTarget(ModuleOp module, bool compiled) {
   if (failed(getTargetOf(module)))
     return failure();
   for (Operation &op : *module.getBody()) {
     if (auto kernel = dyn_cast<plan::KernelOp>(op)) {
+      if (compiled)
+        return kernel.emitOpError() << "expected compiled kernels (L4)";
       if (failed(verifyKernel(kernel)))
         return failure();
     } else if (auto func = dyn_cast<plan::FuncOp>(op)) {
@@ -65,12 +67,14 @@ static LogicalResult verifyTarget(ModuleOp module) {
 namespace {
 struct VerifyTargets
     : public mlir::varve::impl::VerifyTargetsPassBase<VerifyTargets> {
+  using VerifyTargetsPassBase::VerifyTargetsPassBase;
+
   void runOnOperation() override {
     llvm::StringSet<> names;
     for (auto module : getOperation().getOps<ModuleOp>()) {
-      if (failed(verifyTarget(module)))
+      if (failed(verifyTarget(module, compiled)))
         return signalPassFailure();
-      auto name = module->getAttrOfType<StringAttr>(kTargetModelAttrName);
+      auto name = module->getAttrOfType<StringAttr>(kTargetAttrName);
       if (!name || !names.insert(name).second) {
         module.emitError() << "expected one module per target (L1)";
         return signalPassFailure();
