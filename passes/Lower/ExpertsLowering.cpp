@@ -68,9 +68,10 @@ static FailureOr<ExpertsKernel> readKernel(KernelFuncOp kernel) {
 
 static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
                                         int64_t max, int64_t rows,
-                                        int64_t columns, int64_t depth) {
+                                        int64_t columns, int64_t depth,
+                                        int64_t warps = 4) {
   return StrategyAttr::get(context, min, max, rows, columns, depth, /*split=*/1,
-                           /*stages=*/1, /*warps=*/4, Attribute());
+                           /*stages=*/1, warps, Attribute());
 }
 
 SmallVector<StrategyAttr>
@@ -80,8 +81,10 @@ ExpertsLowering::chooseStrategies(KernelFuncOp kernel,
   if (target.isGpu())
     return {makeExpertsStrategy(context, 1, 16, 1, 64, 128),
             makeExpertsStrategy(context, 17, 0, 64, 64, 64)};
-  return {makeExpertsStrategy(context, 1, 8, 1, 32, 256),
-          makeExpertsStrategy(context, 9, 0, 32, 64, 256)};
+  return {
+      makeExpertsStrategy(context, 1, 8, 1, 32, 256),
+      // More warps: sorted pairs and two products fill the registers of four.
+      makeExpertsStrategy(context, 9, 0, 32, 64, 256, /*warps=*/8)};
 }
 
 LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {

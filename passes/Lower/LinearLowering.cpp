@@ -125,18 +125,24 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
   bool isPair = kernel.products.size() > 1;
   int64_t bits = first.format.weightType.getIntOrFloatBitWidth();
   bool isWide = bits == 32 || !first.format.isDirect();
+  // What follows a product may need more columns than its size calls for; then
+  // more warps hold the tiles, and steps along K are short.
+  int64_t narrow = fitColumns(kernel, 16), wide = fitColumns(kernel, 64);
+  bool isLarge = wide * static_cast<int64_t>(kernel.products.size()) > 64;
   // A few tokens: one matrix instruction high, and as many blocks as there are
   // columns for, since the weight's bytes are what takes time.
   StrategyAttr few =
-      make(1, 16, 16, first.N >= 8192 ? 32 : 16, isWide ? 128 : 256, 1, 4);
-  StrategyAttr some = make(17, 64, 64, 64, isWide ? 64 : 128, 1, 4);
+      make(1, 16, 16, first.N >= 8192 ? 32 : 16,
+           isWide || narrow >= 64 ? 128 : 256, 1, narrow >= 64 ? 8 : 4);
+  StrategyAttr some =
+      make(17, 64, isPair ? 32 : 64, 64, isWide ? 64 : 128, 1, isLarge ? 8 : 4);
   if (isWide)
-    return {few, some, make(65, 0, 64, 64, 64, 1, 4)};
+    return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,
                                         /*in_flight=*/1,
                                         /*blocks_per_multiprocessor=*/1,
                                         /*staged_store=*/false);
-  int64_t rows = isPair ? 64 : 128;
+  int64_t rows = isPair ? (wide > 64 ? 32 : 64) : 128;
   int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
   int64_t depth = bits == 8 ? 128 : 64;
   // As many stages as shared memory has room for, beside the exchange of scales
