@@ -39,15 +39,6 @@ FailureOr<const TargetModel *> mlir::varve::getTargetOf(Operation *op) {
                          << kTargetAttrName;
 }
 
-static void buildNvidiaEngine(OpPassManager &pm, const TargetModel &target) {
-  AssignLayoutsPassOptions assign;
-  assign.target = target.getName().str();
-  pm.addNestedPass<tile::FuncOp>(createAssignLayoutsPass(assign));
-  TileToNvidiaPassOptions lower;
-  lower.target = target.getName().str();
-  pm.addPass(createTileToNvidiaPass(lower));
-}
-
 static void buildX86Engine(OpPassManager &pm, const TargetModel &target) {
   TileToX86PassOptions options;
   options.vectorBits = target.getLimits().vectorBits;
@@ -71,7 +62,7 @@ struct LowerKernel
       return signalPassFailure();
     OpPassManager engine(ModuleOp::getOperationName());
     if ((*target)->isGpu())
-      buildNvidiaEngine(engine, **target);
+      buildTileToNvidiaPipeline(engine, **target);
     else
       buildX86Engine(engine, **target);
     if (failed(runPipeline(engine, kernel.getModule())) ||

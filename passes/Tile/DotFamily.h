@@ -40,6 +40,8 @@ public:
   virtual DotLayouts getLayouts(DotOp op, const DotContext &context) const = 0;
 };
 
+/// Warpgroup products (DotFamilyWgmma.cpp).
+const DotFamily &getWgmmaFamily();
 /// Multiply-add; accepts everything (DotFamilyFma.cpp).
 const DotFamily &getFmaFamily();
 /// mma.sync (DotFamilyMma.cpp).

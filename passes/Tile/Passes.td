@@ -111,4 +111,19 @@ def AssignLayoutsPass
   let dependentDialects = ["::mlir::varve::tile::TileDialect"];
 }
 
+def SplitRolesPass
+    : Pass<"tile-split-roles", "::mlir::varve::tile::FuncOp"> {
+  let summary = "Give each role of a pipeline a text of its own";
+  let description = [{
+    Rewrites the body of every `tile.pipeline` into its rings and one `tile.on`
+    per role that holds all that the role runs: its parts, under the loops and
+    branches around them. What only other roles carry through loops is left out.
+
+    The result is meant for targets that run the roles at the same time. It no
+    longer is a text that can run from top to bottom, so the rules of
+    `tile-check-pipelines` are to be checked before.
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
 #endif // VARVE_PASSES_TILE_PASSES

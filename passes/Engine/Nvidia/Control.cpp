@@ -23,7 +23,8 @@ FailureOr<SmallVector<Value>> Lowering::flatten(Operation *op,
   for (Value value : values) {
     Type type = value.getType();
     if (isa<RankedTensorType>(type)) {
-      llvm::append_range(result, getTile(value).registers);
+      // A product may still be writing it.
+      llvm::append_range(result, tiles.find(value)->second.registers);
     } else if (isa<BufferType>(type)) {
       const SharedBuffer &buffer = buffers.find(value)->second;
       if (buffer.whole != type)
@@ -40,6 +41,14 @@ FailureOr<SmallVector<Value>> Lowering::flatten(Operation *op,
   }
   llvm::append_range(result, flow);
   return result;
+}
+
+size_t Lowering::countWords(Value value) {
+  if (isa<RankedTensorType>(value.getType()))
+    return tiles.find(value)->second.registers.size();
+  if (isa<SlotType, TokenType>(value.getType()))
+    return handles[value].size();
+  return 1;
 }
 
 void Lowering::bind(ValueRange olds, ValueRange likes, ArrayRef<Value> &news) {
@@ -71,9 +80,13 @@ void Lowering::bind(ValueRange olds, ValueRange likes, ArrayRef<Value> &news) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Lowering::lowerFor(scf::ForOp op) {
+  if (products)
+    products->beginFor(op);
   FailureOr<SmallVector<Value>> inits = flatten(op, op.getInitArgs());
   if (failed(inits))
     return failure();
+  if (products)
+    products->replaceInits(op, *inits);
   auto loop = code.create<scf::ForOp>(scalar(op.getLowerBound()),
                                       scalar(op.getUpperBound()),
                                       scalar(op.getStep()), *inits);
@@ -89,8 +102,12 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
     SmallVector<Value> arguments(loop.getRegionIterArgs());
     ArrayRef<Value> rest = arguments;
     bind(op.getRegionIterArgs(), op.getInitArgs(), rest);
+    if (products)
+      products->beginBody(op);
     if (failed(lowerBlock(*op.getBody())))
       return failure();
+    if (products)
+      products->endBody(op);
     FailureOr<SmallVector<Value>> next = flatten(op, op.getYieldedValues());
     if (failed(next))
       return failure();
@@ -105,6 +122,10 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
   SmallVector<Value> results(loop.getResults());
   ArrayRef<Value> rest = results;
   bind(op.getResults(), op.getInitArgs(), rest);
+  if (products)
+    products->endFor(op);
+  if (pipelines)
+    pipelines->leaveFor(*this, op);
   return success();
 }
 
@@ -114,6 +135,8 @@ LogicalResult Lowering::lowerBranch(Region &region,
   Block &body = region.front();
   if (failed(lowerBlock(body)))
     return failure();
+  if (products)
+    products->crossEdge();
   FailureOr<SmallVector<Value>> yielded =
       flatten(region.getParentOp(), body.getTerminator()->getOperands());
   if (failed(yielded))
@@ -123,6 +146,8 @@ LogicalResult Lowering::lowerBranch(Region &region,
 }
 
 LogicalResult Lowering::lowerIf(scf::IfOp op) {
+  if (products)
+    products->crossEdge();
   // The result types are known once a branch has been lowered: into a block of
   // its own, which then becomes that of the op.
   bool hasElse = !op.getElseRegion().empty();
@@ -166,6 +191,8 @@ LogicalResult Lowering::lowerIf(scf::IfOp op) {
 }
 
 LogicalResult Lowering::lowerWhile(scf::WhileOp op) {
+  if (products)
+    products->crossEdge();
   FailureOr<SmallVector<Value>> inits = flatten(op, op.getInits());
   if (failed(inits))
     return failure();
@@ -188,6 +215,8 @@ LogicalResult Lowering::lowerWhile(scf::WhileOp op) {
   scf::ConditionOp condition = op.getConditionOp();
   if (failed(lowerBlock(*op.getBeforeBody())))
     return failure();
+  if (products)
+    products->crossEdge();
   FailureOr<SmallVector<Value>> passed = flatten(op, condition.getArgs());
   if (failed(passed))
     return failure();
@@ -196,6 +225,8 @@ LogicalResult Lowering::lowerWhile(scf::WhileOp op) {
   enter(afterRegion, op.getAfterArguments(), condition.getArgs(), *passed);
   if (failed(lowerBlock(*op.getAfterBody())))
     return failure();
+  if (products)
+    products->crossEdge();
   FailureOr<SmallVector<Value>> next =
       flatten(op, op.getYieldOp()->getOperands());
   if (failed(next))

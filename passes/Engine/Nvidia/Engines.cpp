@@ -3,6 +3,7 @@
 #include "passes/Engine/Nvidia/Engines.h"
 
 #include "lib/Target/Model/TargetModel.h"
+#include "passes/Engine/Nvidia/Passes.h"
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -14,6 +15,8 @@ mlir::varve::nvidia::createDotLowering(Attribute layout) {
     return createFmaDot();
   if (isa_and_present<tile::MmaLayoutAttr>(layout))
     return createMmaDot();
+  if (isa_and_present<tile::WgmmaLayoutAttr>(layout))
+    return createWgmmaDot();
   return nullptr;
 }
 
@@ -25,6 +28,16 @@ mlir::varve::nvidia::createCopyLowering(const ::varve::TargetModel &target) {
 }
 
 std::unique_ptr<PipelineLowering> mlir::varve::nvidia::createPipelineLowering(
-    const ::varve::TargetModel &target) {
+    const ::varve::TargetModel &target, tile::FuncOp function) {
+  // A pipeline whose roles have been merged stays so.
+  bool hasRoles = function
+                      .walk([](tile::PipelineOp pipeline) {
+                        return pipeline.getRoles().size() > 1
+                                   ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  if (hasRoles && hasWarpSpecialisation(target))
+    return createWarpSpecialised();
   return createMergedPipeline();
 }

@@ -11,6 +11,7 @@
 #define VARVE_PASSES_ENGINE_NVIDIA_ENGINES_H
 
 #include "dialects/Tile/Tile.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include <memory>
 
 namespace varve {
@@ -54,6 +55,8 @@ public:
                                      tile::ReceiveOp op) = 0;
   virtual LogicalResult lowerRelease(Lowering &lowering,
                                      tile::ReleaseOp op) = 0;
+  /// After a loop.
+  virtual void leaveFor(Lowering &lowering, scf::ForOp op) {}
 };
 
 /// The implementation for a product, by the layout of its accumulator; null
@@ -64,7 +67,8 @@ std::unique_ptr<CopyLowering>
 createCopyLowering(const ::varve::TargetModel &target);
 /// The implementation of pipelines for a target; null when there is none.
 std::unique_ptr<PipelineLowering>
-createPipelineLowering(const ::varve::TargetModel &target);
+createPipelineLowering(const ::varve::TargetModel &target,
+                       tile::FuncOp function);
 
 /// Multiply-add on registers, operands through shared memory (DotFma.cpp).
 std::unique_ptr<DotLowering> createFmaDot();
@@ -76,6 +80,11 @@ std::unique_ptr<CopyLowering> createPlainCopy();
 std::unique_ptr<CopyLowering> createAsyncCopy();
 /// Pipelines with one role, which all warps run (PipelineMerged.cpp).
 std::unique_ptr<PipelineLowering> createMergedPipeline();
+
+/// Warpgroup products (DotWgmma.cpp).
+std::unique_ptr<DotLowering> createWgmmaDot();
+/// Roles that run at the same time (WarpSpecialised.cpp).
+std::unique_ptr<PipelineLowering> createWarpSpecialised();
 
 } // namespace mlir::varve::nvidia
 

@@ -6,6 +6,7 @@
 
 #include "passes/Engine/Nvidia/Abi.h"
 #include "passes/Engine/Nvidia/Lowering.h"
+#include "passes/Engine/Nvidia/WarpSpecialised.h"
 #include "passes/Engine/Nvidia/Window.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -15,10 +16,21 @@ using namespace mlir::varve::nvidia;
 
 namespace abi = ::varve::nvidia;
 
+static constexpr int64_t kHardwareBarriers = 16;
+
 FailureOr<LLVM::LLVMFuncOp> Lowering::run() {
   if (failed(checkFunction()))
     return failure();
   copies = createCopyLowering(target);
+  bool hasProducts = source
+                         .walk([](DotOp dot) {
+                           return isWgmmaTile(dot.getType())
+                                      ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+                         })
+                         .wasInterrupted();
+  if (hasProducts)
+    products = std::make_unique<AsyncProducts>(*this);
   createFunction();
   readArguments();
   if (failed(lowerBlock(source.getBody().front())) ||
@@ -186,6 +198,11 @@ LogicalResult Lowering::finishFunction() {
                               " bytes of shared memory but this one needs " +
                               Twine(shared.getBytes()));
 
+  if (nextBarrier > kHardwareBarriers)
+    return refuse(source, "its roles need " + Twine(nextBarrier) +
+                              " barriers but there are " +
+                              Twine(kHardwareBarriers));
+
   int64_t numThreads = source.getWarps() * kWarpLanes;
   int64_t blocks = 1;
   if (StrategyAttr strategy = source.getStrategyAttr())
@@ -237,6 +254,12 @@ Value Lowering::getConstantArray(StringRef bytes, int64_t alignment) {
         code.builder.getStringAttr(bytes), alignment, kGlobalSpace);
   }
   return code.create<LLVM::AddressOfOp>(global);
+}
+
+int64_t Lowering::takeBarriers(int64_t count) {
+  int64_t first = nextBarrier;
+  nextBarrier += count;
+  return first;
 }
 
 DotLowering *Lowering::getDotLowering(Attribute accumulatorLayout) {
@@ -293,7 +316,7 @@ LogicalResult Lowering::lowerOp(Operation *op) {
 LogicalResult Lowering::lowerTileOp(Operation *op) {
   auto inPipeline = [&](auto lower) -> LogicalResult {
     if (!pipelines)
-      pipelines = createPipelineLowering(target);
+      pipelines = createPipelineLowering(target, source);
     if (!pipelines)
       return refuse(op, "the engine has no pipelines for this target");
     return lower(*pipelines);
@@ -324,7 +347,11 @@ LogicalResult Lowering::lowerTileOp(Operation *op) {
         return success();
       })
       .Case([&](LoadOp op) { return lowerLoad(op), success(); })
-      .Case([&](StoreOp op) { return lowerStore(op), success(); })
+      .Case([&](StoreOp op) {
+        if (!stagedStore || !stagedStore->lower(*this, op))
+          lowerStore(op);
+        return success();
+      })
       .Case([&](GatherOp op) {
         Value fill = op.getFill() ? scalar(op.getFill()) : Value();
         tiles[op.getResult()] = gatherRows(op, op.getType(), fill);

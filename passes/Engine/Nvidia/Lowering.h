@@ -16,6 +16,7 @@
 #include "lib/Target/Model/TargetModel.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Engine/Nvidia/Code.h"
+#include "passes/Engine/Nvidia/AsyncProducts.h"
 #include "passes/Engine/Nvidia/Engines.h"
 #include "passes/Engine/Nvidia/LayoutMap.h"
 #include "passes/Engine/Nvidia/SharedArena.h"
@@ -23,6 +24,8 @@
 #include <optional>
 
 namespace mlir::varve::nvidia {
+
+class StagedStore;
 
 /// A tile in registers.
 struct RegisterTile {
@@ -42,6 +45,12 @@ struct SharedBuffer {
   /// The bytes of the block's shared memory that it may lie in.
   SharedRange range;
 };
+
+/// The alignment in shared memory of a buffer of this type.
+int64_t getBufferAlignment(tile::BufferType type);
+/// The bytes from one stage of a ring to the next. Buffers lie one after another,
+/// each at its alignment.
+int64_t getStageBytes(tile::RingType type);
 
 /// A window of global memory.
 struct View {
@@ -218,6 +227,8 @@ public:
   /// Binds values of the structure of `likes` to lowered values, which it takes
   /// from the front of `news`.
   void bind(ValueRange olds, ValueRange likes, ArrayRef<Value> &news);
+  /// How many SSA values stand for a source value.
+  size_t countWords(Value value);
 
   //===--------------------------------------------------------------------===//
   // Elementwise.cpp
@@ -264,7 +275,11 @@ public:
     return llvm::map_to_vector(olds, [&](Value v) { return scalar(v); });
   }
   /// The tile of a source value.
-  const RegisterTile &getTile(Value old) { return tiles.find(old)->second; }
+  const RegisterTile &getTile(Value old) {
+    if (products)
+      products->settle(old);
+    return tiles.find(old)->second;
+  }
   void setTile(Value old, SmallVector<Value> registers) {
     tiles[old] = {cast<RankedTensorType>(old.getType()), std::move(registers)};
   }
@@ -289,6 +304,12 @@ public:
   /// The implementations that this function uses.
   std::unique_ptr<CopyLowering> copies;
   std::unique_ptr<PipelineLowering> pipelines;
+  /// Warpgroup products under way; null in functions without any.
+  std::unique_ptr<AsyncProducts> products;
+  /// Stores of the current role that go through shared memory; may be null.
+  StagedStore *stagedStore = nullptr;
+  /// Takes hardware barriers for groups of threads, and gives the first's number.
+  int64_t takeBarriers(int64_t count);
   /// Null when there is none for the layout.
   DotLowering *getDotLowering(Attribute accumulatorLayout);
 
@@ -305,6 +326,7 @@ private:
   void combineWarps(RegisterTile &tile, tile::ReduceKind kind,
                     ArrayRef<int64_t> warpBits);
 
+  int64_t nextBarrier = 1;
   std::map<std::string, std::unique_ptr<DotLowering>> dots;
   llvm::DenseMap<Type, std::unique_ptr<LayoutMap>> maps;
   SmallVector<Value> programIds, numPrograms;

@@ -5,6 +5,10 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
+namespace varve {
+class TargetModel;
+} // namespace varve
+
 namespace mlir::varve {
 
 #define GEN_PASS_DECL
@@ -12,6 +16,15 @@ namespace mlir::varve {
 
 #define GEN_PASS_REGISTRATION
 #include "passes/Engine/Nvidia/Passes.h.inc"
+
+/// Whether roles of pipelines become warps of their own, and their texts are
+/// split; elsewhere they are merged.
+bool hasWarpSpecialisation(const ::varve::TargetModel &target);
+
+/// Adds the passes that make kernels of tile functions: checks, roles, layouts,
+/// and `tile-to-nvidia`.
+void buildTileToNvidiaPipeline(OpPassManager &pm,
+                               const ::varve::TargetModel &target);
 
 } // namespace mlir::varve
 

@@ -7,9 +7,6 @@ using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
 
-/// Where swizzled buffers begin: a tensor copy's pattern repeats every 1024
-/// bytes.
-static constexpr int64_t kSwizzledAlignment = 1024, kPlainAlignment = 128;
 static constexpr int64_t kChunkBytes = 16;
 static constexpr StringLiteral kDynamicShared = "varve_dynamic_shared";
 
@@ -31,11 +28,25 @@ Value Lowering::getSharedPointer(int64_t offset) {
   return code.offset(code.create<LLVM::AddressOfOp>(global), offset);
 }
 
-SharedBuffer Lowering::allocateBuffer(BufferType type) {
+int64_t mlir::varve::nvidia::getBufferAlignment(BufferType type) {
   bool isSwizzled = type.getLayout() && type.getLayout().getSwizzle() != 0;
+  return isSwizzled ? kSwizzledAlignment : kPlainAlignment;
+}
+
+int64_t mlir::varve::nvidia::getStageBytes(RingType type) {
+  int64_t bytes = 0, alignment = kPlainAlignment;
+  for (BufferType buffer : type.getBuffers()) {
+    alignment = std::max(alignment, getBufferAlignment(buffer));
+    bytes = llvm::alignTo(bytes, getBufferAlignment(buffer)) +
+            buffer.getSizeInBytes();
+  }
+  return llvm::alignTo(bytes, alignment);
+}
+
+SharedBuffer Lowering::allocateBuffer(BufferType type) {
   SharedBuffer buffer;
   buffer.range = shared.allocate(
-      type.getSizeInBytes(), isSwizzled ? kSwizzledAlignment : kPlainAlignment);
+      type.getSizeInBytes(), getBufferAlignment(type));
   buffer.base = getSharedPointer(buffer.range.begin);
   buffer.whole = type;
   buffer.offsets.assign(type.getRank(), 0);

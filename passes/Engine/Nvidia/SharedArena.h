@@ -18,6 +18,10 @@
 
 namespace mlir::varve::nvidia {
 
+/// Where swizzled buffers begin: a tensor copy's pattern repeats every 1024
+/// bytes. Others begin where a tensor copy may write.
+inline constexpr int64_t kSwizzledAlignment = 1024, kPlainAlignment = 128;
+
 /// Bytes from the start of dynamic shared memory.
 struct SharedRange {
   int64_t begin = 0, end = 0;

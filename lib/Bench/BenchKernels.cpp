@@ -1,0 +1,103 @@
+//===- BenchKernels.cpp - Kernels that show what a target can do ----------===//
+
+#include "lib/Bench/BenchKernels.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include <algorithm>
+
+#include "lib/Bench/EmbeddedKernels.inc"
+
+using namespace varve;
+
+double BenchKernel::getFloorMicroseconds(const DeviceModel &device) const {
+  double memory = bytes / device.bandwidthGBps * 1e-3;
+  std::optional<double> rate = device.getPeakTflops(type);
+  return std::max(memory, rate ? flops / *rate * 1e-6 : 0);
+}
+
+std::string BenchKernel::getFileName() const {
+  std::string result = name;
+  std::replace(result.begin(), result.end(), ' ', '-');
+  return result;
+}
+
+/// Replaces every $NAME$.
+static std::string
+substitute(llvm::StringRef text,
+           const std::vector<std::pair<std::string, int64_t>> &values) {
+  std::string result;
+  while (true) {
+    auto [before, rest] = text.split('$');
+    result += before;
+    if (rest.empty())
+      return result;
+    auto [name, after] = rest.split('$');
+    for (const auto &[key, value] : values)
+      if (key == name)
+        result += std::to_string(value);
+    text = after;
+  }
+}
+
+static BenchKernel makeGemm(int64_t m, int64_t n, int64_t k) {
+  BenchKernel kernel;
+  kernel.name = "gemm-bf16 " + std::to_string(m) + "x" + std::to_string(n) +
+                "x" + std::to_string(k);
+  kernel.kind = "gemm-bf16";
+  kernel.function = "gemm_bf16";
+  kernel.text = substitute(gemmBf16Json, {{"N", n}, {"K", k}});
+  kernel.sizes = {{"M", m}, {"N", n}, {"K", k}};
+  kernel.arguments = {{"a", "bf16", {m, k}, {0}},
+                      {"b", "bf16", {n, k}, {}},
+                      {"c", "bf16", {m, n}, {0}}};
+  kernel.flops = 2.0 * m * n * k;
+  kernel.bytes = 2.0 * (m * k + n * k + m * n);
+  return kernel;
+}
+
+static BenchKernel makeScaledGemm(int64_t m, int64_t n, int64_t k) {
+  BenchKernel kernel;
+  kernel.name = "gemm-fp8 " + std::to_string(m) + "x" + std::to_string(n) +
+                "x" + std::to_string(k);
+  kernel.kind = "gemm-fp8";
+  kernel.function = "gemm_fp8";
+  kernel.text = substitute(
+      gemmFp8Json, {{"N", n}, {"K", k}, {"NB", n / 128}, {"KB", k / 128}});
+  kernel.sizes = {{"M", m}, {"N", n}, {"K", k}};
+  kernel.arguments = {{"a", "f8E4M3FN", {m, k}, {0}},
+                      {"b", "f8E4M3FN", {n, k}, {}},
+                      {"a_scale", "f32", {k / 128, m}, {1}},
+                      {"b_scale", "f32", {n / 128, k / 128}, {}},
+                      {"c", "bf16", {m, n}, {0}}};
+  kernel.flops = 2.0 * m * n * k;
+  kernel.bytes = 1.0 * m * k + 1.0 * n * k + 2.0 * m * n +
+                 4.0 * (k / 128) * (m + n / 128);
+  kernel.type = NumericType::F8E4M3FN;
+  return kernel;
+}
+
+static BenchKernel makeNorm(int64_t rows, int64_t columns, int64_t warps,
+                            int64_t blocks) {
+  BenchKernel kernel;
+  kernel.name =
+      "rms-norm " + std::to_string(rows) + "x" + std::to_string(columns);
+  kernel.kind = "rms-norm";
+  kernel.function = "rms_norm";
+  kernel.text = substitute(
+      rmsNormJson, {{"C", columns}, {"WARPS", warps}, {"BLOCKS", blocks}});
+  kernel.sizes = {{"rows", rows}, {"C", columns}};
+  kernel.arguments = {{"x", "bf16", {rows, columns}, {0}},
+                      {"w", "bf16", {columns}, {}},
+                      {"y", "bf16", {rows, columns}, {0}},
+                      {"epsilon", "f32", {}, {}}};
+  kernel.flops = 4.0 * rows * columns;
+  kernel.bytes = 4.0 * rows * columns + 2.0 * columns;
+  kernel.type = NumericType::F32;
+  return kernel;
+}
+
+std::vector<BenchKernel> varve::getBenchKernels() {
+  return {makeGemm(4096, 4096, 4096),       makeGemm(8192, 8192, 8192),
+          makeNorm(65536, 4096, 4, 5),      makeNorm(32768, 7168, 4, 3),
+          makeScaledGemm(4096, 7168, 2048), makeScaledGemm(4096, 4096, 7168)};
+}

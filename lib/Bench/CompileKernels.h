@@ -1,0 +1,28 @@
+//===- CompileKernels.h - Benchmark kernels for a target -------*- C++ -*-===//
+#ifndef VARVE_BENCH_COMPILEKERNELS_H
+#define VARVE_BENCH_COMPILEKERNELS_H
+
+#include "lib/Bench/BenchKernels.h"
+#include "lib/Target/NVPTX/NvidiaCompiler.h"
+#include "llvm/Support/JSON.h"
+
+namespace varve {
+
+/// A kernel as machine code.
+struct CompiledBenchKernel {
+  NvidiaBinary binary;
+  /// What a launch needs: function, threads, shared_bytes,
+  /// blocks_per_multiprocessor, arguments, tensor_maps (argument, element, box,
+  /// swizzle). All kernels have one block per place on the device ("resident").
+  llvm::json::Object launch;
+};
+
+/// Compiles through the same passes as any kernel. Errors are diagnostics of
+/// `context`.
+mlir::FailureOr<CompiledBenchKernel>
+compileBenchKernel(const BenchKernel &kernel, const TargetModel &target,
+                   const NvidiaOptions &options, mlir::MLIRContext &context);
+
+} // namespace varve
+
+#endif // VARVE_BENCH_COMPILEKERNELS_H

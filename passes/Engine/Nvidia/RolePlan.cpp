@@ -1,0 +1,179 @@
+//===- RolePlan.cpp - How roles fill and read rings -----------------------===//
+
+#include "passes/Engine/Nvidia/RolePlan.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace mlir::varve::tile;
+using namespace mlir::varve::nvidia;
+
+StagePart mlir::varve::nvidia::traceStage(Value buffer) {
+  StagePart part;
+  auto type = cast<BufferType>(buffer.getType());
+  part.offsets.assign(type.getRank(), 0);
+  while (true) {
+    if (auto sub = buffer.getDefiningOp<SubbufferOp>()) {
+      for (auto [offset, more] :
+           llvm::zip_equal(part.offsets, sub.getOffsets()))
+        offset += more;
+      buffer = sub.getBuffer();
+      continue;
+    }
+    if (Operation *def = buffer.getDefiningOp()) {
+      unsigned number = cast<OpResult>(buffer).getResultNumber();
+      if (isa<AcquireOp, ReceiveOp>(def)) {
+        part.take = def;
+        part.whole = cast<BufferType>(buffer.getType());
+        return part;
+      }
+      if (auto loop = dyn_cast<scf::ForOp>(def))
+        buffer = loop.getInitArgs()[number];
+      else if (auto branch = dyn_cast<scf::IfOp>(def))
+        buffer = branch.thenYield().getOperand(number);
+      else if (auto loop = dyn_cast<scf::WhileOp>(def))
+        buffer = loop.getConditionOp().getArgs()[number];
+      else
+        return part;
+      continue;
+    }
+    auto argument = cast<BlockArgument>(buffer);
+    Operation *parent = argument.getOwner()->getParentOp();
+    if (auto loop = dyn_cast<scf::ForOp>(parent)) {
+      buffer = loop.getInitArgs()[argument.getArgNumber() - 1];
+    } else if (auto loop = dyn_cast<scf::WhileOp>(parent)) {
+      buffer = argument.getOwner() == loop.getBeforeBody()
+                   ? loop.getInits()[argument.getArgNumber()]
+                   : loop.getConditionOp().getArgs()[argument.getArgNumber()];
+    } else {
+      return part;
+    }
+  }
+}
+
+std::optional<TensorWindow> mlir::varve::nvidia::planCopy(CopyOp op) {
+  auto argument = dyn_cast<BlockArgument>(op.getView());
+  if (!argument || !isa<FuncOp>(argument.getOwner()->getParentOp()))
+    return std::nullopt;
+  StagePart part = traceStage(op.getBuffer());
+  if (!part.take)
+    return std::nullopt;
+  return planTensorWindow(op.getView().getType(), op.getTileDims(), part.whole,
+                          part.offsets, op.getBuffer().getType().getShape());
+}
+
+bool mlir::varve::nvidia::canGatherAsync(GatherCopyOp op) {
+  ViewType view = op.getView().getType();
+  BufferType buffer = op.getBuffer().getType();
+  int64_t bits = view.getElementType().getIntOrFloatBitWidth();
+  int64_t columns = buffer.getShape().back();
+  if (view.getRank() != 2 || bits < 8 || columns * bits % 128 != 0 ||
+      view.isDynamicDim(1))
+    return false;
+  // A row that is not dense begins where its stride says.
+  int64_t stride =
+      view.isDense() ? view.getShape()[1] : view.getStrides().front();
+  if (ShapedType::isDynamic(stride) || stride * bits % 128 != 0 ||
+      (!view.isDense() && view.getStrides().back() != 1))
+    return false;
+  APInt column;
+  return op.getColumn() && matchPattern(op.getColumn(), m_ConstantInt(&column)) &&
+         column.getSExtValue() >= 0 && column.getSExtValue() * bits % 128 == 0 &&
+         column.getSExtValue() + columns <= view.getShape()[1];
+}
+
+//===----------------------------------------------------------------------===//
+// RolePlan
+//===----------------------------------------------------------------------===//
+
+static int64_t getRoleWarps(OnOp text) {
+  return text->getParentOfType<PipelineOp>()
+      .lookupRole(text.getRole())
+      .getWarps();
+}
+
+RolePlan::RolePlan(PipelineOp pipeline) {
+  for (RingOp ring : pipeline.getBody().getOps<RingOp>()) {
+    RingPlan plan;
+    llvm::SmallDenseSet<Operation *> readers;
+    for (Operation *user : ring.getResult().getUsers()) {
+      auto text = user->getParentOfType<OnOp>();
+      if (isa<AcquireOp>(user))
+        plan.writerWarps = getRoleWarps(text);
+      else if (isa<ReceiveOp>(user) && readers.insert(text).second)
+        plan.readerWarps += getRoleWarps(text);
+    }
+    rings.insert({ring.getResult(), plan});
+  }
+  auto getPlan = [&](Value buffer) -> std::pair<RingPlan *, bool> {
+    Operation *take = traceStage(buffer).take;
+    if (!take)
+      return {nullptr, false};
+    if (auto acquire = dyn_cast<AcquireOp>(take))
+      return {&rings.find(acquire.getRing())->second, true};
+    return {&rings.find(cast<ReceiveOp>(take).getRing())->second, false};
+  };
+  auto read = [&](Value buffer, bool isAsync) {
+    auto [plan, isWriter] = getPlan(buffer);
+    if (!plan)
+      return;
+    plan->isReadByWriter |= isWriter;
+    (isAsync ? plan->hasAsyncReaders : plan->hasPlainReaders) = true;
+  };
+  pipeline.getBody().walk([&](Operation *op) {
+    if (auto copy = dyn_cast<CopyOp>(op)) {
+      if (RingPlan *plan = getPlan(copy.getBuffer()).first)
+        (planCopy(copy) ? plan->fills.tensor : plan->fills.stores) = true;
+    } else if (auto gather = dyn_cast<GatherCopyOp>(op)) {
+      if (RingPlan *plan = getPlan(gather.getBuffer()).first)
+        (canGatherAsync(gather) ? plan->fills.async : plan->fills.stores) =
+            true;
+    } else if (auto write = dyn_cast<WriteOp>(op)) {
+      if (RingPlan *plan = getPlan(write.getBuffer()).first)
+        plan->fills.stores = true;
+    } else if (auto readOp = dyn_cast<ReadOp>(op)) {
+      read(readOp.getBuffer(), /*isAsync=*/false);
+    } else if (auto dot = dyn_cast<DotOp>(op)) {
+      for (Value operand : {Value(dot.getA()), Value(dot.getB())})
+        if (isa<BufferType>(operand.getType()))
+          read(operand, /*isAsync=*/true);
+    } else if (auto store = dyn_cast<StoreOp>(op)) {
+      if (isa<BufferType>(store.getValue().getType()))
+        read(store.getValue(), /*isAsync=*/true);
+    }
+  });
+  // A stage that nothing fills still has to be handed on.
+  for (auto &[ring, plan] : rings)
+    if (plan.getFullArrivals() == 0)
+      plan.fills.stores = true;
+}
+
+bool RolePlan::isSingleThreaded(OnOp text) const {
+  WalkResult result = text.getBody().walk([&](Operation *op) {
+    if (!isa<TileDialect>(op->getDialect()) ||
+        isa<YieldOp, DimOp, ProgramIdOp, NumProgramsOp, SubviewOp, LoadScalarOp,
+            WaitPredecessorOp, ReleaseSuccessorOp>(op)) {
+      // Tiles are the work of all threads.
+      return WalkResult(success(
+          llvm::none_of(op->getResultTypes(), llvm::IsaPred<RankedTensorType>)));
+    }
+    if (auto copy = dyn_cast<CopyOp>(op))
+      return WalkResult(success(planCopy(copy).has_value()));
+    auto take = dyn_cast<RingUserOpInterface>(op);
+    if (!take || isa<ReceiveOp, ReleaseOp>(op))
+      return WalkResult::interrupt();
+    const FillKinds &fills = getRing(take.getRing()).fills;
+    return WalkResult(success(!fills.async && !fills.stores));
+  });
+  return !result.wasInterrupted();
+}
+
+bool RolePlan::hasProducts(OnOp text) {
+  return text.getBody()
+      .walk([](DotOp dot) {
+        return isa_and_present<WgmmaLayoutAttr>(dot.getType().getEncoding())
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
