@@ -36,6 +36,8 @@ struct BenchKernel {
   /// come from or go to memory at least.
   double flops = 0, bytes = 0;
   NumericType type = NumericType::BF16;
+  /// Bytes of spill stores and loads, together, that are known and accepted.
+  int64_t allowedSpillBytes = 0;
 
   /// The least time on a device in microseconds: by datasheet rates, so that
   /// nothing is ever faster.

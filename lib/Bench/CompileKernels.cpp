@@ -70,6 +70,10 @@ compileBenchKernel(const BenchKernel &kernel, const TargetModel &target,
   if (failed(pm.run(*module)))
     return failure();
   auto function = module->lookupSymbol<LLVM::LLVMFuncOp>(kernel.function);
+  if (kernel.allowedSpillBytes != 0)
+    function->setAttr(kAllowedSpillBytesAttrName,
+                      Builder(&context).getI64IntegerAttr(
+                          kernel.allowedSpillBytes));
   CompiledBenchKernel result;
   result.launch = describeLaunch(kernel, function);
   FailureOr<NvidiaBinary> binary = compileForNvidia(*module, target, options);
