@@ -1,7 +1,8 @@
 //===- BenchKernels.h - Kernels that show what a target can do -*- C++ -*-===//
 //
-// The tile programs of configs/kernels with sizes: the shapes at which a target's
-// engine is held against other implementations and against the device's floor.
+// The tile programs of configs/kernels with sizes: the shapes at which a
+// target's engine is held against other implementations and against the
+// device's floor.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_BENCH_BENCHKERNELS_H
