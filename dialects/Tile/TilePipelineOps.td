@@ -71,11 +71,11 @@ def Tile_OnOp : Tile_Op<"on", [
 
     C1: `role` is a role of the enclosing pipeline.
     C2: it is not inside another `tile.on`.
-    C3: results are tiles, slots or tokens: a scalar that only one role knows
-        cannot steer the others.
+    C3: results are tiles, slots, buffers or tokens: a scalar that only one
+        role knows cannot steer the others.
   }];
   let arguments = (ins StrAttr:$role);
-  let results = (outs Variadic<AnyTypeOf<[Tile_AnyTile, Tile_Slot, Tile_Token]>>:$results);
+  let results = (outs Variadic<AnyTypeOf<[Tile_AnyTile, Tile_Slot, Tile_Buffer, Tile_Token]>>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$role (`->` type($results)^)? $body attr-dict";
   let hasVerifier = 1;

@@ -70,8 +70,8 @@ static BenchKernel makeScaledGemm(int64_t m, int64_t n, int64_t k) {
                       {"b_scale", "f32", {n / 128, k / 128}, {}},
                       {"c", "bf16", {m, n}, {0}}};
   kernel.flops = 2.0 * m * n * k;
-  kernel.bytes = 1.0 * m * k + 1.0 * n * k + 2.0 * m * n +
-                 4.0 * (k / 128) * (m + n / 128);
+  kernel.bytes =
+      1.0 * m * k + 1.0 * n * k + 2.0 * m * n + 4.0 * (k / 128) * (m + n / 128);
   kernel.type = NumericType::F8E4M3FN;
   return kernel;
 }
@@ -96,8 +96,31 @@ static BenchKernel makeNorm(int64_t rows, int64_t columns, int64_t warps,
   return kernel;
 }
 
+static BenchKernel makeAttention(int64_t queries, int64_t keys) {
+  constexpr int64_t kHeads = 64, kWidth = 512, kRows = 32768;
+  BenchKernel kernel;
+  kernel.name =
+      "attention-bf16 " + std::to_string(queries) + "x" + std::to_string(keys);
+  kernel.kind = "attention-bf16";
+  kernel.function = "attention_bf16";
+  kernel.text =
+      substitute(attentionBf16Json, {{"KEYS", keys}, {"LAST", keys - 128}});
+  kernel.sizes = {{"queries", queries}, {"keys", keys}, {"rows", kRows}};
+  kernel.arguments = {{"q", "bf16", {queries * kHeads, kWidth}, {0}},
+                      {"pool", "bf16", {kRows, kWidth}, {0}},
+                      {"list", "i32", {queries, keys}, {0}},
+                      {"out", "bf16", {queries * kHeads, kWidth}, {0}},
+                      {"scale", "f32", {}, {}}};
+  kernel.flops = 4.0 * queries * kHeads * keys * kWidth;
+  kernel.bytes = 4.0 * queries * kHeads * kWidth + 2.0 * kRows * kWidth +
+                 4.0 * queries * keys;
+  kernel.allowedSpillBytes = 256;
+  return kernel;
+}
+
 std::vector<BenchKernel> varve::getBenchKernels() {
   return {makeGemm(4096, 4096, 4096),       makeGemm(8192, 8192, 8192),
-          makeNorm(65536, 4096, 4, 5),      makeNorm(32768, 7168, 4, 3),
+          makeNorm(65536, 4096, 8, 2),      makeNorm(32768, 7168, 8, 2),
+          makeAttention(2048, 512),         makeAttention(2048, 2048),
           makeScaledGemm(4096, 7168, 2048), makeScaledGemm(4096, 4096, 7168)};
 }

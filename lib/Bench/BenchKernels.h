@@ -1,7 +1,8 @@
 //===- BenchKernels.h - Kernels that show what a target can do -*- C++ -*-===//
 //
-// The tile programs of configs/kernels with sizes: the shapes at which a target's
-// engine is held against other implementations and against the device's floor.
+// The tile programs of configs/kernels with sizes: the shapes at which a
+// target's engine is held against other implementations and against the
+// device's floor.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_BENCH_BENCHKERNELS_H
@@ -36,6 +37,8 @@ struct BenchKernel {
   /// come from or go to memory at least.
   double flops = 0, bytes = 0;
   NumericType type = NumericType::BF16;
+  /// Bytes of spill stores and loads, together, that are known and accepted.
+  int64_t allowedSpillBytes = 0;
 
   /// The least time on a device in microseconds: by datasheet rates, so that
   /// nothing is ever faster.

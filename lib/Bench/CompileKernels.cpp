@@ -43,7 +43,8 @@ static llvm::json::Object describeLaunch(const BenchKernel &kernel,
     entry["dynamic"] = getArray(argument.dynamic);
     arguments.push_back(std::move(entry));
   }
-  if (auto attr = function->getAttrOfType<ArrayAttr>(nvidia::kTensorMapsAttrName))
+  if (auto attr =
+          function->getAttrOfType<ArrayAttr>(nvidia::kTensorMapsAttrName))
     for (auto map : attr.getAsRange<DictionaryAttr>()) {
       llvm::json::Object entry;
       int64_t argument = map.getAs<IntegerAttr>("argument").getInt();
@@ -58,9 +59,10 @@ static llvm::json::Object describeLaunch(const BenchKernel &kernel,
   return launch;
 }
 
-FailureOr<CompiledBenchKernel>
-compileBenchKernel(const BenchKernel &kernel, const TargetModel &target,
-                          const NvidiaOptions &options, MLIRContext &context) {
+FailureOr<CompiledBenchKernel> compileBenchKernel(const BenchKernel &kernel,
+                                                  const TargetModel &target,
+                                                  const NvidiaOptions &options,
+                                                  MLIRContext &context) {
   OwningOpRef<ModuleOp> module =
       parseSourceString<ModuleOp>(kernel.text, &context, kernel.name);
   if (!module)
@@ -70,6 +72,10 @@ compileBenchKernel(const BenchKernel &kernel, const TargetModel &target,
   if (failed(pm.run(*module)))
     return failure();
   auto function = module->lookupSymbol<LLVM::LLVMFuncOp>(kernel.function);
+  if (kernel.allowedSpillBytes != 0)
+    function->setAttr(
+        kAllowedSpillBytesAttrName,
+        Builder(&context).getI64IntegerAttr(kernel.allowedSpillBytes));
   CompiledBenchKernel result;
   result.launch = describeLaunch(kernel, function);
   FailureOr<NvidiaBinary> binary = compileForNvidia(*module, target, options);

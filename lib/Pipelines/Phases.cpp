@@ -46,6 +46,8 @@ static void verifyFuse(OpPassManager &pm, const PhaseOptions &) {
 }
 
 static void buildSchedule(OpPassManager &pm, const PhaseOptions &options) {
+  if (options.layerPrograms)
+    pm.addPass(mlir::varve::createExposeLayersPass());
   pm.addPass(mlir::varve::createOutlineKernelsPass());
   mlir::varve::SplitTargetsPassOptions split;
   llvm::append_range(split.targets, options.targets);

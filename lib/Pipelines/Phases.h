@@ -32,6 +32,10 @@ struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
                    llvm::cl::desc("Leave NVIDIA kernels to the driver's "
                                   "assembler, even if ptxas is here"),
                    llvm::cl::init(false)};
+  Option<bool> layerPrograms{
+      *this, "layer-programs",
+      llvm::cl::desc("A program for every layer besides the step"),
+      llvm::cl::init(false)};
 };
 
 struct Phase {

@@ -23,17 +23,17 @@ cl::SubCommand command("compile",
                        "Compile a model, or carry on from a phase's artefact");
 ModelOptions modelOptions(command, toolCategory());
 
-std::string phaseNames() {
-  std::string names;
+/// Help texts are referred to, not copied.
+std::string describeTo() {
+  std::string text = "stop at the end of a phase (default: the last):";
   for (const Phase &phase : phases())
-    names += "\n  " + phase.name.str() + ": " + phase.description.str();
-  return names;
+    text += "\n  " + phase.name.str() + ": " + phase.description.str();
+  return text;
 }
+const std::string toDescription = describeTo();
 
-cl::opt<std::string> to(
-    "to", cl::value_desc("phase"),
-    cl::desc("stop at the end of a phase (default: the last):" + phaseNames()),
-    cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string> to("to", cl::value_desc("phase"), cl::desc(toDescription),
+                        cl::sub(command), cl::cat(toolCategory()));
 cl::opt<std::string> from("from", cl::value_desc("phase"),
                           cl::desc("MODEL is the .mlir artefact of this phase"),
                           cl::sub(command), cl::cat(toolCategory()));
@@ -54,6 +54,11 @@ cl::list<std::string> targets(
 cl::opt<bool> ptx("ptx",
                   cl::desc("leave NVIDIA kernels to the driver's assembler, "
                            "even if ptxas is here"),
+                  cl::sub(command), cl::cat(toolCategory()));
+cl::opt<bool>
+    layerPrograms("layer-programs",
+                  cl::desc("a program for every layer besides the step, for "
+                           "varve-run check --layers"),
                   cl::sub(command), cl::cat(toolCategory()));
 cl::opt<ReportFormat>
     report("report",
@@ -192,6 +197,7 @@ static Expected<int> runCompile() {
   PhaseOptions options;
   options.precision = resolvePrecision(modelOptions, **module);
   options.ptx = ptx;
+  options.layerPrograms = layerPrograms;
   for (const std::string &name : *targetNames)
     options.targets.push_back(name);
   if (Error error = compile(**module, first, *last, options))

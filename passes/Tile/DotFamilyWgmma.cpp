@@ -23,7 +23,8 @@ struct Division {
 std::optional<Division> divide(int64_t m, int64_t n, int64_t numWarps) {
   if (numWarps % kGroupWarps != 0 || m % kRows != 0 || n % kColumnStep != 0)
     return std::nullopt;
-  int64_t groups = llvm::bit_floor(static_cast<uint64_t>(numWarps)) / kGroupWarps;
+  int64_t groups =
+      llvm::bit_floor(static_cast<uint64_t>(numWarps)) / kGroupWarps;
   // Along rows first: then every warpgroup reads its own part of A.
   int64_t rowTiles = m / kRows;
   int64_t groupRows = std::min<int64_t>(groups, rowTiles & -rowTiles);
@@ -73,9 +74,8 @@ public:
     Operand a = getOperand(op.getA()), b = getOperand(op.getB());
     for (Type element : {a.element, b.element}) {
       std::optional<::varve::NumericType> type = getNumericType(element);
-      if (!type ||
-          !llvm::is_contained(context.target.getDotEngines(*type),
-                              ::varve::MatrixEngine::Wgmma))
+      if (!type || !llvm::is_contained(context.target.getDotEngines(*type),
+                                       ::varve::MatrixEngine::Wgmma))
         return false;
     }
     int64_t bits = a.element.getIntOrFloatBitWidth();
@@ -98,9 +98,9 @@ public:
     // An instruction reads whole panels of an operand that is transposed.
     auto fits = [&](const Operand &operand, int64_t columns) {
       int64_t panel = std::min<int64_t>(
-          128, llvm::bit_floor(static_cast<uint64_t>(
-                   (operand.shape[1] * bits / 8) &
-                   -(operand.shape[1] * bits / 8))));
+          128,
+          llvm::bit_floor(static_cast<uint64_t>(
+              (operand.shape[1] * bits / 8) & -(operand.shape[1] * bits / 8))));
       return columns * bits / 8 % panel == 0;
     };
     return (!op.getATransposed() || fits(a, kRows)) &&
@@ -115,8 +115,8 @@ public:
     DotLayouts layouts{accumulator, {}, {}, {}, {}};
     Operand a = getOperand(op.getA());
     if (a.isTile && !op.getATransposed())
-      layouts.a = OperandLayoutAttr::get(
-          mlirContext, 0, accumulator, a.element.getIntOrFloatBitWidth());
+      layouts.a = OperandLayoutAttr::get(mlirContext, 0, accumulator,
+                                         a.element.getIntOrFloatBitWidth());
     // A scale per row lies where the row does.
     if (Value scale = op.getAScale()) {
       auto type = cast<RankedTensorType>(scale.getType());

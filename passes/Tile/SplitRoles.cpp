@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Tile/SplitRoles.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Tile/Passes.h"
-#include "passes/Tile/SplitRoles.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 
 namespace mlir::varve {
@@ -75,9 +75,8 @@ private:
       return;
     }
     if (auto loop = dyn_cast<scf::WhileOp>(op)) {
-      for (auto [argument, yielded] :
-           llvm::zip_equal(loop.getBeforeArguments(),
-                           loop.getYieldOp()->getOperands()))
+      for (auto [argument, yielded] : llvm::zip_equal(
+               loop.getBeforeArguments(), loop.getYieldOp()->getOperands()))
         if (!isConstant(yielded))
           unify(yielded, argument);
       for (auto [passed, argument, result] :
@@ -156,11 +155,11 @@ private:
   }
 
   void cloneFor(scf::ForOp op) {
-    auto loop = scf::ForOp::create(
-        builder, op.getLoc(), mapping.lookupOrDefault(op.getLowerBound()),
-        mapping.lookupOrDefault(op.getUpperBound()),
-        mapping.lookupOrDefault(op.getStep()),
-        getKept(op.getInitArgs(), op.getResults()));
+    auto loop = scf::ForOp::create(builder, op.getLoc(),
+                                   mapping.lookupOrDefault(op.getLowerBound()),
+                                   mapping.lookupOrDefault(op.getUpperBound()),
+                                   mapping.lookupOrDefault(op.getStep()),
+                                   getKept(op.getInitArgs(), op.getResults()));
     loop.setUnsignedCmp(op.getUnsignedCmp());
     loop->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     {
@@ -205,13 +204,12 @@ private:
     for (Value result : op.getResults())
       if (isKept(result))
         types.push_back(result.getType());
-    SmallVector<Value> inits =
-        getKept(op.getInits(), op.getBeforeArguments());
+    SmallVector<Value> inits = getKept(op.getInits(), op.getBeforeArguments());
     auto loop = scf::WhileOp::create(builder, op.getLoc(), types, inits);
     OpBuilder::InsertionGuard guard(builder);
-    Block *before = builder.createBlock(
-        &loop.getBefore(), {}, TypeRange(ValueRange(inits)),
-        SmallVector<Location>(inits.size(), op.getLoc()));
+    Block *before =
+        builder.createBlock(&loop.getBefore(), {}, TypeRange(ValueRange(inits)),
+                            SmallVector<Location>(inits.size(), op.getLoc()));
     mapKept(op.getBeforeArguments(), before->getArguments());
     cloneBlock(*op.getBeforeBody());
     scf::ConditionOp condition = op.getConditionOp();

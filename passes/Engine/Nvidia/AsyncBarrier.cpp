@@ -56,8 +56,8 @@ void nvidia::arriveAfterCopies(OpBuilder &builder, Location loc,
 
 void nvidia::waitBarrier(OpBuilder &builder, Location loc, Value barrier,
                          Value parity) {
-  NVVM::MBarrierTryWaitParityOp::create(
-      builder, loc, barrier, parity, constantI32(builder, loc, kWaitTicks));
+  NVVM::MBarrierTryWaitParityOp::create(builder, loc, barrier, parity,
+                                        constantI32(builder, loc, kWaitTicks));
 }
 
 void nvidia::fenceAsyncProxy(OpBuilder &builder, Location loc) {

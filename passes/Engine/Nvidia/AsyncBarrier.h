@@ -31,8 +31,7 @@ void arriveAndExpectBytes(OpBuilder &builder, Location loc, Value barrier,
 void arriveAfterCopies(OpBuilder &builder, Location loc, Value barrier);
 /// Returns when the phase of this parity (an i32, 0 or 1) is complete; a fresh
 /// barrier counts as having completed one of parity 1.
-void waitBarrier(OpBuilder &builder, Location loc, Value barrier,
-                 Value parity);
+void waitBarrier(OpBuilder &builder, Location loc, Value barrier, Value parity);
 /// Lets the matrix and copy engines see what the thread wrote to shared memory
 /// by ordinary stores, or received by cp.async.
 void fenceAsyncProxy(OpBuilder &builder, Location loc);

@@ -7,7 +7,8 @@
 //
 // Loops: a tile that a loop carries and that its body ends with a product on
 // stays under way across iterations. All others are complete at every edge of
-// control flow. What a product before an edge reads may still be read behind it.
+// control flow. What a product before an edge reads may still be read behind
+// it.
 //
 // A loop that starts a sum from zero starts it from registers without a value:
 // its first product ignores them.

@@ -10,17 +10,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Engine/Nvidia/DotWgmma.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Engine/Nvidia/AsyncBarrier.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
-#include "passes/Engine/Nvidia/DotWgmma.h"
 #include "passes/Engine/Nvidia/Lowering.h"
 #include "passes/Engine/Nvidia/Wgmma.h"
 
 using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
-
 
 //===----------------------------------------------------------------------===//
 // Operands
@@ -37,8 +36,7 @@ static WgmmaOperandShape getOperandShape(BufferType whole, bool isMNMajor) {
 
 SharedLayoutAttr
 mlir::varve::nvidia::getWgmmaPlacement(RankedTensorType operand) {
-  int64_t bytes = operand.getShape()[1] *
-                  operand.getElementTypeBitWidth() / 8;
+  int64_t bytes = operand.getShape()[1] * operand.getElementTypeBitWidth() / 8;
   for (int64_t swizzle : {128, 64, 32})
     if (bytes % swizzle == 0)
       return SharedLayoutAttr::get(operand.getContext(), swizzle);
@@ -126,12 +124,11 @@ SharedBuffer WgmmaDot::makeShared(Lowering &lowering, Plan &plan,
   else
     tile = lowering.getTile(operand);
   lowering.writeBuffer(tile, buffer);
-  plan.ownRange = plan.hasOwnBuffers
-                      ? SharedRange{std::min(plan.ownRange.begin,
-                                             buffer.range.begin),
-                                    std::max(plan.ownRange.end,
-                                             buffer.range.end)}
-                      : buffer.range;
+  plan.ownRange =
+      plan.hasOwnBuffers
+          ? SharedRange{std::min(plan.ownRange.begin, buffer.range.begin),
+                        std::max(plan.ownRange.end, buffer.range.end)}
+          : buffer.range;
   plan.hasOwnBuffers = true;
   return buffer;
 }
@@ -143,12 +140,11 @@ void WgmmaDot::readShared(Lowering &lowering, Plan &plan, Operand &operand,
   operand.shape = getOperandShape(buffer.whole, isMNMajor);
   int64_t mn = buffer.offsets[isMNMajor ? 1 : 0];
   int64_t k = buffer.offsets[isMNMajor ? 0 : 1];
-  Value address =
-      code.offset(buffer.base, operand.shape.getOffset(mn, k));
+  Value address = code.offset(buffer.base, operand.shape.getOffset(mn, k));
   int64_t step = isLeft ? kWgmmaRows : plan.instruction.n;
   Value group = isLeft ? plan.groupRow : plan.groupColumn;
-  address = code.offset(
-      address, code.mul(group, operand.shape.getOffset(step, 0)));
+  address =
+      code.offset(address, code.mul(group, operand.shape.getOffset(step, 0)));
   operand.descriptor =
       makeWgmmaDescriptor(code.builder, code.loc, address, operand.shape);
 }
@@ -166,13 +162,11 @@ void WgmmaDot::readRegisters(Lowering &lowering, Plan &plan, Value value) {
       for (int64_t i = 0; i < 2; ++i)
         vector = code.create<LLVM::InsertElementOp>(
             vector, tile.registers[reg + i], code.i32(i));
-      word =
-          code.create<LLVM::BitcastOp>(code.builder.getI32Type(), vector);
+      word = code.create<LLVM::BitcastOp>(code.builder.getI32Type(), vector);
     } else {
       for (int64_t i = 0; i < perWord; ++i) {
         Value bits = code.create<arith::ExtUIOp>(
-            code.builder.getI32Type(),
-            code.toStorage(tile.registers[reg + i]));
+            code.builder.getI32Type(), code.toStorage(tile.registers[reg + i]));
         bits = code.shiftLeft(bits, 8 * i);
         word = word ? code.bitOr(word, bits) : bits;
       }
@@ -221,9 +215,8 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
   // What goes through shared memory is written before anything is under way.
   SharedBuffer aBuffer, bBuffer;
   auto aTile = dyn_cast<RankedTensorType>(op.getA().getType());
-  auto operandLayout =
-      aTile ? dyn_cast<OperandLayoutAttr>(aTile.getEncoding())
-            : OperandLayoutAttr();
+  auto operandLayout = aTile ? dyn_cast<OperandLayoutAttr>(aTile.getEncoding())
+                             : OperandLayoutAttr();
   bool aInRegisters = operandLayout && operandLayout.getIndex() == 0 &&
                       operandLayout.getParent() == plan.layout &&
                       !op.getATransposed();
@@ -307,9 +300,9 @@ void WgmmaDot::multiply(Lowering &lowering, Plan &plan,
         Value adds;
         if (k == begin)
           adds = accumulate ? *accumulate : code.boolean(false);
-        llvm::copy(startWgmma(code.builder, code.loc, instruction, tile, a, b,
-                              adds),
-                   tile.begin());
+        llvm::copy(
+            startWgmma(code.builder, code.loc, instruction, tile, a, b, adds),
+            tile.begin());
       }
     }
   commitWgmma(code.builder, code.loc);
@@ -327,8 +320,7 @@ LogicalResult WgmmaDot::lower(Lowering &lowering, DotOp op) {
   if (op.getAScale() || op.getBScale())
     return lowerScaled(lowering, op, plan);
 
-  std::optional<Value> accumulate =
-      products.getAccumulate(op.getAccumulator());
+  std::optional<Value> accumulate = products.getAccumulate(op.getAccumulator());
   SmallVector<Value> registers =
       lowering.tiles.find(op.getAccumulator())->second.registers;
   if (!accumulate)
@@ -363,8 +355,7 @@ public:
   /// where there are none.
   Scales(Lowering &lowering, Value scale, RankedTensorType accumulator,
          unsigned dim, int64_t k)
-      : lowering(lowering), dim(dim),
-        map(lowering.getMap(accumulator)) {
+      : lowering(lowering), dim(dim), map(lowering.getMap(accumulator)) {
     if (!scale)
       return;
     tile = lowering.getTile(scale);
@@ -410,8 +401,8 @@ private:
     } else {
       Value row =
           code.div(lowering.getCoordinate(map, base, reg, dim), perScale);
-      Value address = lowering.getElementAddress(
-          *buffer, {row, code.i32(k / perBlock)});
+      Value address =
+          lowering.getElementAddress(*buffer, {row, code.i32(k / perBlock)});
       Type element = tile->type.getElementType();
       scale = code.fromStorage(
           code.load(address, getStorageType(element), 1).front(), element);
@@ -457,13 +448,14 @@ LogicalResult WgmmaDot::lowerScaled(Lowering &lowering, DotOp op, Plan &plan) {
       Value a = rows.get(reg, k), b = columns.get(reg, k);
       Value &factor = factors[{a, b}];
       if (!factor)
-        factor = a && b ? code.create<arith::MulFOp>(a, b).getResult()
-                        : (a ? a : b);
+        factor =
+            a && b ? code.create<arith::MulFOp>(a, b).getResult() : (a ? a : b);
       scales.push_back(factor);
     }
     partial = products.finishNow(partial);
     for (size_t reg = 0; reg < sums.size(); ++reg)
-      sums[reg] = code.create<math::FmaOp>(partial[reg], scales[reg], sums[reg]);
+      sums[reg] =
+          code.create<math::FmaOp>(partial[reg], scales[reg], sums[reg]);
   }
   lowering.setTile(op.getResult(), sums);
   return success();

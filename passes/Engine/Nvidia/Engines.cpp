@@ -27,8 +27,9 @@ mlir::varve::nvidia::createCopyLowering(const ::varve::TargetModel &target) {
   return createPlainCopy();
 }
 
-std::unique_ptr<PipelineLowering> mlir::varve::nvidia::createPipelineLowering(
-    const ::varve::TargetModel &target, tile::FuncOp function) {
+std::unique_ptr<PipelineLowering>
+mlir::varve::nvidia::createPipelineLowering(const ::varve::TargetModel &target,
+                                            tile::FuncOp function) {
   // A pipeline whose roles have been merged stays so.
   bool hasRoles = function
                       .walk([](tile::PipelineOp pipeline) {

@@ -50,13 +50,13 @@ public:
       return fallback->lowerGatherCopy(lowering, op);
     Code &code = lowering.code;
     SharedBuffer buffer = lowering.getBuffer(op.getBuffer());
-    RankedTensorType moved =
-        lowering.getMovedType(op.getBuffer().getType());
+    RankedTensorType moved = lowering.getMovedType(op.getBuffer().getType());
     Window window = lowering.makeWindow(op, moved);
     const LayoutMap &map = lowering.getMap(moved);
     int64_t bytes = getStorageBytes(moved.getElementType());
     if (window.width * bytes != kChunkBytes)
-      return lowering.refuse(op, "its rows do not fall into chunks of 16 bytes");
+      return lowering.refuse(op,
+                             "its rows do not fall into chunks of 16 bytes");
     SmallVector<Value> base = lowering.getBase(map);
     for (int64_t reg = 0; reg < map.getNumRegisters(); reg += window.width) {
       if (!map.isInside(reg))

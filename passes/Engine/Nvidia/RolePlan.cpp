@@ -77,8 +77,10 @@ bool mlir::varve::nvidia::canGatherAsync(GatherCopyOp op) {
       (!view.isDense() && view.getStrides().back() != 1))
     return false;
   APInt column;
-  return op.getColumn() && matchPattern(op.getColumn(), m_ConstantInt(&column)) &&
-         column.getSExtValue() >= 0 && column.getSExtValue() * bits % 128 == 0 &&
+  return op.getColumn() &&
+         matchPattern(op.getColumn(), m_ConstantInt(&column)) &&
+         column.getSExtValue() >= 0 &&
+         column.getSExtValue() * bits % 128 == 0 &&
          column.getSExtValue() + columns <= view.getShape()[1];
 }
 
@@ -154,8 +156,8 @@ bool RolePlan::isSingleThreaded(OnOp text) const {
         isa<YieldOp, DimOp, ProgramIdOp, NumProgramsOp, SubviewOp, LoadScalarOp,
             WaitPredecessorOp, ReleaseSuccessorOp>(op)) {
       // Tiles are the work of all threads.
-      return WalkResult(success(
-          llvm::none_of(op->getResultTypes(), llvm::IsaPred<RankedTensorType>)));
+      return WalkResult(success(llvm::none_of(
+          op->getResultTypes(), llvm::IsaPred<RankedTensorType>)));
     }
     if (auto copy = dyn_cast<CopyOp>(op))
       return WalkResult(success(planCopy(copy).has_value()));

@@ -45,8 +45,8 @@ int64_t mlir::varve::nvidia::getStageBytes(RingType type) {
 
 SharedBuffer Lowering::allocateBuffer(BufferType type) {
   SharedBuffer buffer;
-  buffer.range = shared.allocate(
-      type.getSizeInBytes(), getBufferAlignment(type));
+  buffer.range =
+      shared.allocate(type.getSizeInBytes(), getBufferAlignment(type));
   buffer.base = getSharedPointer(buffer.range.begin);
   buffer.whole = type;
   buffer.offsets.assign(type.getRank(), 0);

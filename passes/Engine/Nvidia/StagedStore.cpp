@@ -47,9 +47,9 @@ static std::optional<Plan> planStore(StoreOp op) {
       layout.getN() % kPanelColumns != 0)
     return std::nullopt;
   // One panel of one warpgroup.
-  auto panel = BufferType::get(
-      {kWgmmaRows, kPanelColumns}, type.getElementType(),
-      SharedLayoutAttr::get(op.getContext(), kSwizzle));
+  auto panel =
+      BufferType::get({kWgmmaRows, kPanelColumns}, type.getElementType(),
+                      SharedLayoutAttr::get(op.getContext(), kSwizzle));
   std::optional<TensorWindow> window =
       planTensorWindow(op.getView().getType(), op.getTileDims(), panel, {0, 0},
                        panel.getShape());
@@ -89,8 +89,8 @@ StagedStore::StagedStore(Lowering &lowering, Operation *text, int64_t shares) {
     return;
   range = lowering.shared.allocate(panels * groups * kPanelBytes,
                                    kSwizzledAlignment);
-  firstBarrier = groups == 1 ? lowering.threads.barrier
-                             : lowering.takeBarriers(groups);
+  firstBarrier =
+      groups == 1 ? lowering.threads.barrier : lowering.takeBarriers(groups);
 }
 
 bool StagedStore::lower(Lowering &lowering, StoreOp op) {
@@ -103,9 +103,8 @@ bool StagedStore::lower(Lowering &lowering, StoreOp op) {
   Code &code = lowering.code;
   const RegisterTile &tile = lowering.getTile(op.getValue());
   const Threads &threads = lowering.threads;
-  Value map = lowering.addTensorMap(
-      *lowering.views[op.getView()].argument, plan->window.box,
-      plan->window.swizzle);
+  Value map = lowering.addTensorMap(*lowering.views[op.getView()].argument,
+                                    plan->window.box, plan->window.swizzle);
 
   // This thread's place in its warpgroup, and the warpgroup's in the tile.
   Value group = code.shiftRight(threads.warp, 2);
@@ -113,9 +112,9 @@ bool StagedStore::lower(Lowering &lowering, StoreOp op) {
   ArrayRef<int64_t> groups = plan->layout.getWarpgroups();
   Value groupColumn = code.rem(group, groups[1]);
   Value groupRow = code.rem(code.div(group, groups[1]), groups[0]);
-  Value isLeader = code.cmp(
-      arith::CmpIPredicate::eq,
-      code.bitAnd(threads.thread, kWarpgroupThreads - 1), 0);
+  Value isLeader =
+      code.cmp(arith::CmpIPredicate::eq,
+               code.bitAnd(threads.thread, kWarpgroupThreads - 1), 0);
   Value area = code.offset(lowering.getSharedPointer(range.begin),
                            code.mul(group, panels * kPanelBytes));
   // Matrix i of an instruction is what lanes 8 i ... 8 i + 7 point at: 16 rows
@@ -168,11 +167,10 @@ bool StagedStore::lower(Lowering &lowering, StoreOp op) {
           for (int64_t part = 0; part < kPanelColumns / 16; ++part) {
             int64_t reg = (i * columnTiles + j) * (n / 2) +
                           (first + p) * kPanelColumns / 2 + part * 8;
-            Value swizzled =
-                code.bitXor(code.add(chunk, 2 * part), inMatrix);
-            Value address = code.offset(
-                code.offset(rowAddress, code.mul(swizzled, 16)),
-                p * kPanelBytes);
+            Value swizzled = code.bitXor(code.add(chunk, 2 * part), inMatrix);
+            Value address =
+                code.offset(code.offset(rowAddress, code.mul(swizzled, 16)),
+                            p * kPanelBytes);
             code.create<NVVM::StMatrixOp>(
                 address,
                 ValueRange{pair(reg), pair(reg + 2), pair(reg + 4),

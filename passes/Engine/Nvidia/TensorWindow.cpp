@@ -94,8 +94,7 @@ std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
       if (last > 0)
         piece.offsets[dims[last - 1]] = row;
       int64_t panel = (offsets[last] + column) / columns;
-      piece.bytes =
-          (panel * wholeRows + firstRow + row) * columns * bytes;
+      piece.bytes = (panel * wholeRows + firstRow + row) * columns * bytes;
       if (piece.bytes % kTensorCopyAlignment != 0 ||
           (window.swizzle && (firstRow + row) % 8 != 0))
         return std::nullopt;

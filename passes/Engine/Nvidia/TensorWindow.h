@@ -39,10 +39,11 @@ struct TensorWindow {
 ///     to be a multiple of 16 bytes, or the rank exceeds 5;
 ///   - `dims` do not ascend to the view's last dimension;
 ///   - the part's place in the buffer is not whole boxes.
-std::optional<TensorWindow>
-planTensorWindow(tile::ViewType view, ArrayRef<int64_t> dims,
-                 tile::BufferType whole, ArrayRef<int64_t> offsets,
-                 ArrayRef<int64_t> shape);
+std::optional<TensorWindow> planTensorWindow(tile::ViewType view,
+                                             ArrayRef<int64_t> dims,
+                                             tile::BufferType whole,
+                                             ArrayRef<int64_t> offsets,
+                                             ArrayRef<int64_t> shape);
 
 /// Starts the copies into shared memory; they count at `barrier`. `map` points
 /// to the tensor map, `corner` are indices per dimension of the view. For one
@@ -52,8 +53,8 @@ void loadTensorWindow(OpBuilder &builder, Location loc,
                       Value buffer, Value barrier);
 /// Starts the copies to global memory, as one group.
 void storeTensorWindow(OpBuilder &builder, Location loc,
-                       const TensorWindow &window, Value map,
-                       ValueRange corner, Value buffer);
+                       const TensorWindow &window, Value map, ValueRange corner,
+                       Value buffer);
 
 } // namespace mlir::varve::nvidia
 

@@ -37,8 +37,9 @@ FailureOr<SmallVector<WarpSpecialised::Role>>
 WarpSpecialised::placeRoles(Lowering &lowering, PipelineOp op) {
   SmallVector<Role> roles;
   int64_t next = 0, registers = 0;
-  setsRegisters = llvm::any_of(op.getRoles().getAsRange<RoleAttr>(),
-                               [](RoleAttr r) { return r.getRegisters() != 0; });
+  setsRegisters =
+      llvm::any_of(op.getRoles().getAsRange<RoleAttr>(),
+                   [](RoleAttr r) { return r.getRegisters() != 0; });
   const ::varve::TargetLimits &limits = lowering.target.getLimits();
   int64_t threads = lowering.source.getWarps() * kWarpLanes;
   entryRegisters = std::min<int64_t>(
@@ -135,8 +136,8 @@ LogicalResult WarpSpecialised::lowerRing(Lowering &lowering, RingOp op) {
   for (BufferType buffer : ring.type.getBuffers())
     if (buffer.getLayout() && buffer.getLayout().getSwizzle() != 0)
       alignment = kSwizzledAlignment;
-  ring.range = lowering.shared.allocate(
-      stages * getStageBytes(ring.type), alignment);
+  ring.range =
+      lowering.shared.allocate(stages * getStageBytes(ring.type), alignment);
   ring.base = lowering.getSharedPointer(ring.range.begin);
   SharedRange barriers = lowering.shared.allocate(
       2 * stages * kAsyncBarrierBytes, kAsyncBarrierBytes);
@@ -187,8 +188,7 @@ LogicalResult WarpSpecialised::lowerRole(Lowering &lowering, Role &role) {
   int64_t barrier = lowering.takeBarriers(1);
   lowering.threads =
       lowering.makeThreads(role.firstWarp, role.attr.getWarps(), barrier);
-  lowering.threads.warp =
-      code.shuffle(lowering.threads.warp, code.i32(0));
+  lowering.threads.warp = code.shuffle(lowering.threads.warp, code.i32(0));
   lowering.shared.accesses = {};
   llvm::SaveAndRestore flow(lowering.flow);
   lowering.flow.clear();
@@ -248,8 +248,8 @@ void WarpSpecialised::runOnce(Lowering &lowering, function_ref<void()> body) {
   if (isSingleThread)
     return body();
   Code &code = lowering.code;
-  code.ifThen(
-      code.cmp(arith::CmpIPredicate::eq, lowering.threads.thread, 0), body);
+  code.ifThen(code.cmp(arith::CmpIPredicate::eq, lowering.threads.thread, 0),
+              body);
 }
 
 //===----------------------------------------------------------------------===//
@@ -324,16 +324,15 @@ void WarpSpecialised::arriveOncePerWarp(Lowering &lowering, Value barrier,
                                         Value condition) {
   Code &code = lowering.code;
   Value isFirst = code.cmp(arith::CmpIPredicate::eq, lowering.threads.lane, 0);
-  code.ifThen(code.both(condition, isFirst), [&] {
-    arriveAtBarrier(code.builder, code.loc, barrier);
-  });
+  code.ifThen(code.both(condition, isFirst),
+              [&] { arriveAtBarrier(code.builder, code.loc, barrier); });
 }
 
 LogicalResult WarpSpecialised::lowerCommit(Lowering &lowering, CommitOp op) {
   Code &code = lowering.code;
   const Ring &ring = getRing(op.getRing());
-  Value full = getBarrier(lowering, ring.full,
-                          lowering.handles[op.getSlot()].front());
+  Value full =
+      getBarrier(lowering, ring.full, lowering.handles[op.getSlot()].front());
   const FillKinds &fills = ring.plan.fills;
   if (fills.tensor)
     runOnce(lowering, [&] { arriveAtBarrier(code.builder, code.loc, full); });
@@ -407,7 +406,6 @@ void WarpSpecialised::leaveFor(Lowering &lowering, scf::ForOp op) {
   }
 }
 
-std::unique_ptr<PipelineLowering>
-mlir::varve::nvidia::createWarpSpecialised() {
+std::unique_ptr<PipelineLowering> mlir::varve::nvidia::createWarpSpecialised() {
   return std::make_unique<WarpSpecialised>();
 }

@@ -28,8 +28,7 @@ static SmallVector<Value> emitAsm(OpBuilder &builder, Location loc,
       builder, loc, type ? TypeRange(type) : TypeRange(), operands, text,
       constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::tailcallkind::TailCallKind::None,
-      LLVM::AsmDialectAttr::get(builder.getContext(),
-                                LLVM::AsmDialect::AD_ATT),
+      LLVM::AsmDialectAttr::get(builder.getContext(), LLVM::AsmDialect::AD_ATT),
       /*operand_attrs=*/ArrayAttr());
   if (results.size() <= 1)
     return op->getResults();
@@ -142,8 +141,8 @@ SmallVector<Value> mlir::varve::nvidia::startWgmma(
   llvm::append_range(operands, a);
   operands.push_back(b);
   if (accumulate)
-    operands.push_back(arith::ExtUIOp::create(
-        builder, loc, builder.getI32Type(), accumulate));
+    operands.push_back(
+        arith::ExtUIOp::create(builder, loc, builder.getI32Type(), accumulate));
   SmallVector<Type> types(d.size(), builder.getF32Type());
   return emitAsm(builder, loc, types, operands, text, constraints);
 }

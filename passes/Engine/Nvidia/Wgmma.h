@@ -58,13 +58,12 @@ inline bool isWgmmaSize(int64_t n) { return n >= 8 && n <= 256 && n % 8 == 0; }
 /// Whether warpgroup products take elements of this type.
 bool isWgmmaType(Type type);
 
-/// Starts `d = a b + (accumulate ? d : 0)` and returns the registers of d, which
-/// must not be touched before `waitWgmma`. `a` is a descriptor or four 32-bit
-/// registers; `accumulate` is an i1, or null for true.
+/// Starts `d = a b + (accumulate ? d : 0)` and returns the registers of d,
+/// which must not be touched before `waitWgmma`. `a` is a descriptor or four
+/// 32-bit registers; `accumulate` is an i1, or null for true.
 SmallVector<Value> startWgmma(OpBuilder &builder, Location loc,
-                              const WgmmaInstruction &instruction,
-                              ValueRange d, ValueRange a, Value b,
-                              Value accumulate);
+                              const WgmmaInstruction &instruction, ValueRange d,
+                              ValueRange a, Value b, Value accumulate);
 
 /// Orders accesses of registers and shared memory before the products after.
 void fenceWgmma(OpBuilder &builder, Location loc);

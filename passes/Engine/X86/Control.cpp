@@ -270,6 +270,8 @@ LogicalResult Lowering::lowerOn(OnOp op) {
     return failure();
   for (auto [value, result] :
        llvm::zip_equal(body.getTerminator()->getOperands(), op.getResults())) {
+    if (isa<BufferType>(value.getType()))
+      buffers[result] = buffers[value];
     if (!isa<RankedTensorType>(value.getType()))
       continue;
     Array array = store(value);

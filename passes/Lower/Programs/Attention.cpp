@@ -256,9 +256,10 @@ AttentionProgram::Keys AttentionProgram::getWindowKeys(Value first) {
   Value key = p.add(place, oldest);
   Value isThere =
       p.both(p.less(place, W), p.less(key, p.add(position, p.integer(1))));
+  // A padding token has no slot and no keys: its row is not stored either.
+  isThere = p.both(isThere, p.atLeast(slot, p.integer(0)));
   Value inStep =
       p.add(key, p.sub(p.add(staging, p.toInteger(token)), position));
-  // Of a padding token, which has no slot, only the staged row is there.
   Value inRing = p.add(p.rem(key, W), p.mul(slot, W));
   Value row = p.select(p.atLeast(key, start), inStep, inRing);
   return {p.select(isThere, row, none), Value(), isThere};

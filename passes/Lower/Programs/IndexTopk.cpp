@@ -290,6 +290,9 @@ void IndexProgram::build() {
                         p.loadScalar(slots, p.sub(number, p.index(1)));
                     Value begins =
                         p.either(p.equal(i, zero), p.notEqual(slot, before));
+                    // Tokens behind the last read as tokens of slot 0, which
+                    // may have had its turn.
+                    begins = p.both(begins, p.less(number, p.dim(slots, 0)));
                     return p.ifElse(
                         begins, [&] { return addSequence(slot, carried); },
                         [&] { return Values(carried); });

@@ -190,14 +190,20 @@ private:
       keys.push_back(std::move(key));
       values.push_back(std::move(value));
     };
-    if (window)
-      for (int64_t u : reference::windowPositions(position, shape.window->size))
+    // Padding has no keys.
+    if (slot < 0)
+      return;
+    if (window) {
+      for (int64_t u :
+           reference::windowPositions(position, shape.window->size)) {
         if (u < 0)
           add({}, {});
         else
           add(window->readWindow(tokens, t, u),
               (windowValues ? windowValues : window)->readWindow(tokens, t, u));
-    if (!entries || slot < 0)
+      }
+    }
+    if (!entries)
       return;
     int64_t visible = reference::visibleEntries(position, shape.entries->ratio);
     for (int64_t i = 0; i < (shape.numIndices ? shape.numIndices : visible);

@@ -122,7 +122,8 @@ struct IndexData {
 
 std::vector<Tokens> getSteps() {
   return {Tokens({{0, 0, 1}}), Tokens({{1, 1000, 1}, {0, 2, 3}, {-1, 0, 2}}),
-          Tokens({{2, 500, 9}, {1, 3, 1}, {0, 900, 7}}), Tokens({{0, 0, 129}})};
+          Tokens({{2, 500, 9}, {1, 3, 1}, {0, 900, 7}}), Tokens({{0, 0, 129}}),
+          Tokens({{0, 100, 5}, {1, 50, 1}})};
 }
 
 void check(const IndexShape &shape, const IndexStrategy &strategy,
