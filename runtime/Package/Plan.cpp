@@ -59,7 +59,7 @@ std::optional<Linear> Linear::times(int64_t factor) const {
 bool Linear::isAtMost(const Linear &other) const {
   std::optional<Linear> negative = times(-1);
   std::optional<Linear> rest = negative ? other.plus(*negative) : std::nullopt;
-  if (!rest || rest->constant < 0)
+  if (!rest)
     return false;
   // The least that tokens and rows can add is a negative factor times
   // max_tokens.
@@ -68,10 +68,18 @@ bool Linear::isAtMost(const Linear &other) const {
     int64_t &factor = rest->factors[static_cast<size_t>(symbol)];
     if (factor < 0 && __builtin_add_overflow(most, factor, &most))
       return false;
+    // There is at least one token.
+    if (symbol == Symbol::Tokens && factor > 0 &&
+        __builtin_add_overflow(rest->constant, factor, &rest->constant))
+      return false;
     factor = 0;
   }
-  return std::all_of(rest->factors.begin(), rest->factors.end(),
-                     [](int64_t factor) { return factor >= 0; });
+  // Every other size is at least 1 where it occurs.
+  for (int64_t factor : rest->factors)
+    if (factor < 0 ||
+        __builtin_add_overflow(rest->constant, factor, &rest->constant))
+      return false;
+  return rest->constant >= 0;
 }
 
 std::string Linear::str() const {

@@ -68,7 +68,8 @@ struct Linear {
   std::optional<Linear> plus(const Linear &other) const;
   std::optional<Linear> times(int64_t factor) const;
   /// Whether the value is at most that of `other` for all sizes that there can
-  /// be: none is negative, tokens and rows are at most max_tokens.
+  /// be: rows are not negative, all others at least 1, tokens and rows at most
+  /// max_tokens.
   bool isAtMost(const Linear &other) const;
   bool isNonNegative() const { return Linear().isAtMost(*this); }
   /// "128 slots + max_tokens".

@@ -234,8 +234,8 @@ TEST(Package, PlansAreVerified) {
          "an offset within weight 'embed.weight' of 56 bytes, got 57");
   expect(offset(-4, fb::WordKind::PoolData),
          "an offset within pool 'layers.0.window'");
-  expect(offset(1, fb::WordKind::Scratch), "an offset within piece 0");
-  expect(offset(4, fb::WordKind::Port), "an offset within port 'ids'");
+  expect(offset(5, fb::WordKind::Scratch), "an offset within piece 0");
+  expect(offset(5, fb::WordKind::Port), "an offset within port 'ids'");
   // Ports and conditions.
   expect(
       [&](fb::PlanT &plan) {

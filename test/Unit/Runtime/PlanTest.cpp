@@ -30,7 +30,11 @@ TEST(Linear, ComparesForAllSizes) {
   EXPECT_TRUE(of(0, 1, 1, 0, 0).isAtMost(of(0, 0, 0, 0, 2)));
   EXPECT_FALSE(of(0, 1, 1, 0, 0).isAtMost(of(0, 0, 0, 0, 1)));
   EXPECT_FALSE(of(0, 0, 0, 0, 1).isAtMost(of(0, 1, 0, 0, 0)));
-  EXPECT_FALSE(of(1, 0, 0, 0, 0).isAtMost(of(0, 0, 0, 5, 0)));
+  // There is at least one of everything but rows.
+  EXPECT_TRUE(of(5, 0, 0, 0, 0).isAtMost(of(0, 0, 0, 5, 0)));
+  EXPECT_FALSE(of(6, 0, 0, 0, 0).isAtMost(of(0, 0, 0, 5, 0)));
+  EXPECT_TRUE(of(3, 0, 0, 0, 0).isAtMost(of(0, 3, 0, 0, 0)));
+  EXPECT_FALSE(of(1, 0, 0, 0, 0).isAtMost(of(0, 0, 3, 0, 0)));
   EXPECT_TRUE(of(4, 0, 0, 2, 0).isAtMost(of(4, 0, 0, 3, 0)));
   EXPECT_FALSE(of(INT64_MIN, 0, 0, 0, 0).isAtMost(of(0, 0, 0, 0, 0)));
   EXPECT_TRUE(of(0, 0, 0, 0, 0).isNonNegative());
