@@ -1,8 +1,7 @@
 //===- CheckTool.cpp - varve check ----------------------------------------===//
 
 #include "lib/Check/Checker.h"
-#include "lib/Tools/ModelLoader.h"
-#include "lib/Tools/Target.h"
+#include "lib/Tools/CompiledTarget.h"
 #include "lib/Tools/Tool.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -135,6 +134,22 @@ static Expected<std::vector<CheckRow>> compareAll(Checker &checker) {
   return rows;
 }
 
+/// Compiles for a device and compares there.
+static Expected<int> checkCompiled(LoadedModel &model) {
+  runtime::CheckOptions options;
+  if (Error error = compileForRuntime(modelOptions, model,
+                                      targetOption.getName(), options))
+    return std::move(error);
+  options.folder = modelOptions.model;
+  options.chunk = chunk;
+  options.mixed = mixed;
+  options.layersAlone = layersAlone;
+  options.rms = rmsBound;
+  options.max = maxBound;
+  options.json = asJson;
+  return runtime::checkCommand(options);
+}
+
 static Expected<int> runCheck() {
   if (Error error = targetOption.check())
     return std::move(error);
@@ -149,6 +164,8 @@ static Expected<int> runCheck() {
         "'" + modelOptions.model +
         "': expected a folder with config.json, weights and "
         "reference.safetensors");
+  if (!targetOption.isReference())
+    return checkCompiled(*model);
   auto reference =
       ReferenceData::open(modelOptions.model, model->config->vocabSize,
                           model->config->maxPositions);

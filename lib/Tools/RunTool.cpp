@@ -2,8 +2,8 @@
 
 #include "lib/Interpret/Reference/Select.h"
 #include "lib/Interpret/Session.h"
+#include "lib/Tools/CompiledTarget.h"
 #include "lib/Tools/ModelLoader.h"
-#include "lib/Tools/Target.h"
 #include "lib/Tools/Tool.h"
 #include "varve/Support/Sampling.h"
 #include "llvm/ADT/StringExtras.h"
@@ -197,6 +197,21 @@ static void report(const Generation &result, const LoadedModel &model,
   llvm::errs() << '\n';
 }
 
+/// Compiles for a device and generates there.
+static Expected<int> runCompiled(LoadedModel &model) {
+  runtime::RunOptions options;
+  if (Error error = compileForRuntime(modelOptions, model,
+                                      targetOption.getName(), options))
+    return std::move(error);
+  options.promptIds = promptIds;
+  options.maxNew = maxNew;
+  options.chunk = chunk;
+  options.temperature = temperature;
+  options.topP = topP;
+  options.seed = seed;
+  return runtime::runCommand(options);
+}
+
 static Expected<int> runRun() {
   if (Error error = targetOption.check())
     return std::move(error);
@@ -205,6 +220,8 @@ static Expected<int> runRun() {
   Expected<LoadedModel> model = loadModel(modelOptions);
   if (!model)
     return model.takeError();
+  if (!targetOption.isReference())
+    return runCompiled(*model);
   ToolContext context;
   auto module = loadExecutable(*context, modelOptions, *model);
   if (!module)

@@ -2,14 +2,18 @@
 #ifndef VARVE_TOOLS_TARGET_H
 #define VARVE_TOOLS_TARGET_H
 
-#include "varve/Support/NearestName.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
-#include <array>
+#include <string>
 
 namespace varve {
 
-/// `--target`. There is one executor so far: the reference interpreter.
+/// Whether `name` is "native" (the best device of this machine), "cpu", or a
+/// target's name.
+llvm::Error checkTarget(llvm::StringRef name);
+
+/// `--target`: the reference interpreter, or a target that the model is
+/// compiled for and run on.
 class TargetOption {
 public:
   TargetOption(llvm::cl::SubCommand &command,
@@ -17,16 +21,17 @@ public:
       : target("target", llvm::cl::value_desc("name"),
                llvm::cl::init("reference"),
                llvm::cl::desc(
-                   "what executes the model: reference (the interpreter)"),
+                   "what executes the model: reference (default; the "
+                   "interpreter), native (the best device of this machine), "
+                   "cpu, or a target such as sm_90a"),
                llvm::cl::sub(command), llvm::cl::cat(category)) {}
 
+  const std::string &getName() const { return target.getValue(); }
+  bool isReference() const { return target == "reference"; }
+
+  /// Errors name the nearest target.
   llvm::Error check() const {
-    constexpr std::array<llvm::StringRef, 1> known = {"reference"};
-    if (llvm::is_contained(known, target))
-      return llvm::Error::success();
-    return llvm::createStringError("--target: expected reference, got '" +
-                                   target + "'" +
-                                   didYouMean(target.getValue(), known));
+    return isReference() ? llvm::Error::success() : checkTarget(target);
   }
 
 private:

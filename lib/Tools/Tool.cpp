@@ -160,9 +160,9 @@ int varve::varveMain(int argc, char **argv) {
       "This is a bug in Varve. Please report it with the command "
       "and the lines below.\n");
   cl::SetVersionPrinter(printVersion);
-  const Command commands[] = {compileCommand(), inspectCommand(),
-                              runCommand(),     checkCommand(),
-                              exploreCommand(), recordCommand()};
+  const Command commands[] = {
+      compileCommand(), inspectCommand(), runCommand(),   checkCommand(),
+      benchCommand(),   exploreCommand(), recordCommand()};
   hideForeignOptions(commands);
   std::string moreHelp = ("\nMODEL is " + modelKinds() + ".\n").str();
   cl::extrahelp modelHelp(moreHelp);

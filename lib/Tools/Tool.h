@@ -40,6 +40,7 @@ struct Command {
   llvm::Expected<int> (*run)();
 };
 
+Command benchCommand();
 Command compileCommand();
 Command inspectCommand();
 Command runCommand();

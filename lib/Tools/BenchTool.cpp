@@ -1,0 +1,67 @@
+//===- BenchTool.cpp - varve bench ----------------------------------------===//
+
+#include "lib/Tools/CompiledTarget.h"
+#include "lib/Tools/Tool.h"
+
+using namespace varve;
+namespace cl = llvm::cl;
+using llvm::Error;
+using llvm::Expected;
+
+namespace {
+
+cl::SubCommand command("bench", "Compile a model and measure its steps");
+ModelOptions modelOptions(command, toolCategory());
+cl::opt<std::string> target(
+    "target", cl::value_desc("name"), cl::init("native"),
+    cl::desc("what to compile for: native (default; the best device of this "
+             "machine), cpu, or a target such as sm_90a"),
+    cl::sub(command), cl::cat(toolCategory()));
+cl::list<unsigned> decode("decode", cl::value_desc("N,..."), cl::CommaSeparated,
+                          cl::desc("sequences of a decode step (default 1)"),
+                          cl::sub(command), cl::cat(toolCategory()));
+cl::list<unsigned> prefill("prefill", cl::value_desc("N,..."),
+                           cl::CommaSeparated,
+                           cl::desc("tokens of a prefill step (default 512)"),
+                           cl::sub(command), cl::cat(toolCategory()));
+cl::list<unsigned>
+    contexts("contexts", cl::value_desc("N,..."), cl::CommaSeparated,
+             cl::desc("tokens that the sequences have before (default 0)"),
+             cl::sub(command), cl::cat(toolCategory()));
+cl::opt<unsigned> repeat("repeat", cl::value_desc("N"), cl::init(20),
+                         cl::desc("measurements, of which the median is taken "
+                                  "(default 20)"),
+                         cl::sub(command), cl::cat(toolCategory()));
+cl::opt<bool> kernels("kernels", cl::desc("the time of every kernel"),
+                      cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string> format("format", cl::value_desc("md|csv|json"),
+                            cl::init("md"), cl::desc("of the tables"),
+                            cl::sub(command), cl::cat(toolCategory()));
+
+} // namespace
+
+static void copyIfGiven(const cl::list<unsigned> &from,
+                        std::vector<int64_t> &to) {
+  if (from.getNumOccurrences())
+    to.assign(from.begin(), from.end());
+}
+
+static Expected<int> runBench() {
+  if (Error error = checkTarget(target))
+    return std::move(error);
+  Expected<LoadedModel> model = loadModel(modelOptions);
+  if (!model)
+    return model.takeError();
+  runtime::BenchOptions options;
+  if (Error error = compileForRuntime(modelOptions, *model, target, options))
+    return std::move(error);
+  copyIfGiven(decode, options.decode);
+  copyIfGiven(prefill, options.prefill);
+  copyIfGiven(contexts, options.contexts);
+  options.repetitions = repeat;
+  options.kernels = kernels;
+  options.format = format;
+  return runtime::benchCommand(options);
+}
+
+Command varve::benchCommand() { return {&command, runBench}; }

@@ -1,0 +1,24 @@
+//===- CompiledTarget.h - Compile here, run here ---------------*- C++ -*-===//
+//
+// The commands that execute a model on a device compile it to a package in
+// memory and hand that to the runtime, which `varve-run` does with a file.
+//
+//===----------------------------------------------------------------------===//
+#ifndef VARVE_TOOLS_COMPILEDTARGET_H
+#define VARVE_TOOLS_COMPILEDTARGET_H
+
+#include "lib/Tools/ModelLoader.h"
+#include "lib/Tools/Target.h"
+#include "runtime/Tool/Commands.h"
+
+namespace varve {
+
+/// Fills `run` with the package of the model for a target, the device that it
+/// is for, and where its weights come from. `target` is "native", "cpu" or a
+/// target's name. Says on standard error how long compiling took.
+llvm::Error compileForRuntime(const ModelOptions &options, LoadedModel &model,
+                              llvm::StringRef target, runtime::RunTarget &run);
+
+} // namespace varve
+
+#endif // VARVE_TOOLS_COMPILEDTARGET_H
