@@ -64,6 +64,7 @@ CaseWriter::CaseWriter(const std::string &text,
       if (number == buffers.size())
         buffers.push_back({argument.data, argument.bytes});
       object["buffer"] = static_cast<int64_t>(number);
+      object["unordered"] = argument.isUnordered;
       object["offset"] = static_cast<int64_t>(
           argument.words[0] - reinterpret_cast<uint64_t>(argument.data));
     }

@@ -13,7 +13,8 @@ namespace varve::test {
 /// The folder holds kernel.mlir; before.N and after.N for the memory of the
 /// N-th view; and case.json: the grid, and for each argument its words
 /// {"words": [hexadecimal ...]} and for views {"buffer": N, "offset": bytes of
-/// the address in the buffer}.
+/// the address in the buffer, "unordered": whether the order of the blocks
+/// decides where its elements are}.
 class CaseWriter {
 public:
   CaseWriter(const std::string &text, const std::vector<Argument> &arguments,

@@ -39,6 +39,8 @@ struct Argument {
   /// The memory behind a view; null for scalars.
   void *data = nullptr;
   size_t bytes = 0;
+  /// Whether which element is where depends on the order of the blocks.
+  bool isUnordered = false;
 };
 
 /// A view of an array; `dynamic` lists the run-time sizes and then the run-time

@@ -313,8 +313,10 @@ TEST(MemoryTest, AtomicUpdates) {
   // -1 and 8 are outside of the counts.
   std::vector<int32_t> x = {3, 3, -1, 0, 7, 8, 3, 0}, counts(8), tickets(8, -1);
   std::vector<int64_t> largest = {-100};
-  kernel->run({view(x, {8}, {8}), view(counts, {}), view(largest, {}),
-               view(tickets, {}, {8})});
+  Argument ticketView = view(tickets, {}, {8});
+  ticketView.isUnordered = true;
+  kernel->run(
+      {view(x, {8}, {8}), view(counts, {}), view(largest, {}), ticketView});
   EXPECT_EQ(counts, (std::vector<int32_t>{2, 0, 0, 3, 0, 0, 0, 1}));
   EXPECT_EQ(tickets, (std::vector<int32_t>{0, 1, 0, 0, 0, 0, 2, 1}));
   EXPECT_EQ(largest[0], 8);
