@@ -48,12 +48,8 @@ public:
 
 private:
   static std::string toText(const Diagnostic &diagnostic) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
-      os << name.getName().getValue() << ": ";
-    os << diagnostic.str();
-    return text;
+    // The kernel's own place is known to who reports this.
+    return diagnostic.str();
   }
 
   ScopedDiagnosticHandler handler;

@@ -13,7 +13,6 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "passes/Engine/Passes.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/ThreadPool.h"
 
 namespace mlir::varve {
@@ -112,9 +111,8 @@ std::unique_ptr<KernelCache> openCache() {
                                        warn);
 }
 
-/// Says what compilers said, remarks once for all kernels.
+/// Says what compilers said, but for remarks, which hold for all kernels alike.
 LogicalResult report(ModuleOp program, std::vector<Job> &jobs) {
-  llvm::StringSet<> remarks;
   bool ok = true;
   for (Job &job : jobs) {
     for (const KernelMessage &message : job.result.messages) {
@@ -122,9 +120,10 @@ LogicalResult report(ModuleOp program, std::vector<Job> &jobs) {
         job.kernel.emitError() << message.text;
       else if (message.severity == DiagnosticSeverity::Warning)
         job.kernel.emitWarning() << message.text;
-      else if (message.severity == DiagnosticSeverity::Note ||
-               remarks.insert(message.text).second)
-        emitRemark(program.getLoc()) << message.text;
+      else if (message.severity == DiagnosticSeverity::Note)
+        program.getContext()->getDiagEngine().emit(job.kernel.getLoc(),
+                                                   DiagnosticSeverity::Note)
+            << message.text;
     }
     if (!job.result.code.empty())
       continue;
@@ -153,10 +152,14 @@ void CompileKernels::findAssembler(CompileSettings &settings) {
   if (ptx)
     return;
   llvm::Expected<::varve::PtxasTool> tool = ::varve::PtxasTool::find();
-  if (tool)
+  if (tool) {
     settings.assembler = *tool;
-  else
-    llvm::consumeError(tool.takeError());
+    return;
+  }
+  emitRemark(UnknownLoc::get(&getContext()))
+      << "kernels stay PTX, which the driver assembles when the package is "
+         "loaded; registers and spills are unknown: "
+      << llvm::toString(tool.takeError());
 }
 
 void CompileKernels::runOnOperation() {

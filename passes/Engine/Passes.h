@@ -10,8 +10,6 @@
 
 namespace mlir::varve {
 
-
-
 /// The target of the module around `op`, or an error at `op`.
 FailureOr<const ::varve::TargetModel *> getTargetOf(Operation *op);
 
