@@ -60,6 +60,16 @@ AttentionLowering::chooseStrategies(KernelFuncOp kernel,
   AttentionShape shape = AttentionShape::of(*ops.begin());
   int64_t headsPerKey = shape.heads / shape.kvHeads;
   int64_t keys = shape.block ? shape.block : 64;
+  if (!shape.block && target.isGpu()) {
+    // A tile of keys is an operand of two products, each of which may keep it
+    // in shared memory.
+    int64_t keyBytes = 2 * std::max(shape.size, shape.valueSize) *
+                       shape.query.getIntOrFloatBitWidth() / 8;
+    while (keys > 16 &&
+           keys * keyBytes >
+               static_cast<int64_t>(target.getLimits().sharedBytesPerBlock))
+      keys /= 2;
+  }
   if (!target.isGpu()) {
     // All heads that share a key, so that it is read once.
     int64_t rows = std::min<int64_t>(headsPerKey, 64);
