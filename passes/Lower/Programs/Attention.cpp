@@ -128,6 +128,7 @@ private:
 
   void addArguments();
   void enterBlock();
+  void allocateTile();
   RowNumbers getEntries(Value rows);
   Keys getWindowKeys(Value first);
   Keys getEntryKeys(Value first);
@@ -225,6 +226,10 @@ void AttentionProgram::enterBlock() {
                            {1, 2}, getHeadMask({M, shape.size})),
                     compute),
           queries);
+}
+
+/// Inside the loop over tiles, so that what follows it may use the memory.
+void AttentionProgram::allocateTile() {
   keyBuffer = p.alloc({B, shape.size}, compute, strategy.columns);
   if (shape.windowValues || shape.entryValues)
     valueBuffer = p.alloc({B, shape.valueSize}, compute, strategy.columns);
@@ -386,6 +391,7 @@ Softmax AttentionProgram::addTiles(Value begin, Value end, const Softmax &state,
                                    function_ref<Keys(Value)> getKeys,
                                    bool mayBeEmpty) {
   auto body = [&](Value tile, ValueRange carried) -> Values {
+    allocateTile();
     Softmax current = Softmax::of(carried);
     Keys keys = getKeys(p.mul(p.toInteger(tile), p.integer(B)));
     if (!mayBeEmpty)
