@@ -137,8 +137,8 @@ static Expected<std::vector<CheckRow>> compareAll(Checker &checker) {
 /// Compiles for a device and compares there.
 static Expected<int> checkCompiled(LoadedModel &model) {
   runtime::CheckOptions options;
-  if (Error error = compileForRuntime(modelOptions, model,
-                                      targetOption.getName(), options))
+  if (Error error = compileForRuntime(
+          modelOptions, model, targetOption.getName(), options, layersAlone))
     return std::move(error);
   options.folder = modelOptions.model;
   options.chunk = chunk;

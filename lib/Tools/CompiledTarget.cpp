@@ -90,7 +90,7 @@ static std::string weightsOf(const ModelOptions &options) {
 
 static Expected<std::vector<uint8_t>>
 compilePackage(const ModelOptions &options, LoadedModel &model,
-               const std::string &target) {
+               const std::string &target, bool layerPrograms) {
   ToolContext context;
   auto module = loadExecutable(*context, options, model);
   if (!module)
@@ -101,6 +101,7 @@ compilePackage(const ModelOptions &options, LoadedModel &model,
   PhaseOptions phaseOptions;
   phaseOptions.precision = resolvePrecision(options, **module);
   phaseOptions.targets = {target};
+  phaseOptions.layerPrograms = layerPrograms;
   const Phase &last = phases().back();
   if (Error error = runPhases(**module, *quantize, last, phaseOptions,
                               [](const Phase &) { return Error::success(); }))
@@ -113,7 +114,8 @@ compilePackage(const ModelOptions &options, LoadedModel &model,
 }
 
 Error varve::compileForRuntime(const ModelOptions &options, LoadedModel &model,
-                               StringRef target, runtime::RunTarget &run) {
+                               StringRef target, runtime::RunTarget &run,
+                               bool layerPrograms) {
   Expected<Choice> choice = choose(target);
   if (!choice)
     return choice.takeError();
@@ -126,7 +128,7 @@ Error varve::compileForRuntime(const ModelOptions &options, LoadedModel &model,
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
   Expected<std::vector<uint8_t>> package =
-      compilePackage(options, model, choice->target);
+      compilePackage(options, model, choice->target, layerPrograms);
   if (!package)
     return package.takeError();
   llvm::errs() << llvm::formatv(

@@ -16,8 +16,10 @@ namespace varve {
 /// Fills `run` with the package of the model for a target, the device that it
 /// is for, and where its weights come from. `target` is "native", "cpu" or a
 /// target's name. Says on standard error how long compiling took.
+/// `layerPrograms`: with a program for every layer.
 llvm::Error compileForRuntime(const ModelOptions &options, LoadedModel &model,
-                              llvm::StringRef target, runtime::RunTarget &run);
+                              llvm::StringRef target, runtime::RunTarget &run,
+                              bool layerPrograms = false);
 
 } // namespace varve
 

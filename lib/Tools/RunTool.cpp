@@ -23,7 +23,7 @@ namespace {
 
 cl::SubCommand command("run", "Generate tokens");
 ModelOptions modelOptions(command, toolCategory());
-TargetOption targetOption(command, toolCategory());
+TargetOption targetOption(command, toolCategory(), "native");
 cl::opt<std::string>
     promptIds("prompt-ids", cl::value_desc("id,id,..."),
               cl::desc("the prompt's token ids (default: the model's "

@@ -16,14 +16,17 @@ llvm::Error checkTarget(llvm::StringRef name);
 /// compiled for and run on.
 class TargetOption {
 public:
+  /// `byDefault` is what a command takes that does not name one.
   TargetOption(llvm::cl::SubCommand &command,
-               llvm::cl::OptionCategory &category)
-      : target("target", llvm::cl::value_desc("name"),
-               llvm::cl::init("reference"),
-               llvm::cl::desc(
-                   "what executes the model: reference (default; the "
-                   "interpreter), native (the best device of this machine), "
-                   "cpu, or a target such as sm_90a"),
+               llvm::cl::OptionCategory &category,
+               llvm::StringRef byDefault = "reference")
+      : description(("what executes the model: reference (the interpreter), "
+                     "native (the best device of this machine), cpu, or a "
+                     "target such as sm_90a (default " +
+                     byDefault + ")")
+                        .str()),
+        target("target", llvm::cl::value_desc("name"),
+               llvm::cl::init(byDefault.str()), llvm::cl::desc(description),
                llvm::cl::sub(command), llvm::cl::cat(category)) {}
 
   const std::string &getName() const { return target.getValue(); }
@@ -35,6 +38,8 @@ public:
   }
 
 private:
+  /// The option refers to it.
+  std::string description;
   llvm::cl::opt<std::string> target;
 };
 
