@@ -137,9 +137,11 @@ bool RuleSet::isEpilogue(Operation *op, Operation *from) {
                        << ", whose result has other users";
     return false;
   }
-  // A tile holds whole blocks where blocks do not straddle rows.
+  // A tile holds whole blocks where blocks straddle neither rows nor groups.
   int64_t width =
       cast<RankedTensorType>(quantize.getX().getType()).getShape().back();
+  if (auto grouped = quantize.getX().getDefiningOp<GroupedLinearOp>())
+    width /= static_cast<int64_t>(grouped.getGroups());
   return width % static_cast<int64_t>(quantize.getBlock()) == 0;
 }
 

@@ -45,9 +45,9 @@ struct Attention {
 static StrategyAttr makeAttentionStrategy(MLIRContext *context, int64_t min,
                                           int64_t max, int64_t rows,
                                           int64_t columns, int64_t depth,
-                                          int64_t split) {
+                                          int64_t split, int64_t warps = 4) {
   return StrategyAttr::get(context, min, max, rows, columns, depth, split,
-                           /*stages=*/1, /*warps=*/4, Attribute());
+                           /*stages=*/1, warps, Attribute());
 }
 
 SmallVector<StrategyAttr>
@@ -77,9 +77,12 @@ AttentionLowering::chooseStrategies(KernelFuncOp kernel,
       --rows;
     return {makeAttentionStrategy(context, 1, 0, rows, keys, 1024, 1)};
   }
-  return {makeAttentionStrategy(context, 1, 8, 16, keys, 64, 16),
-          makeAttentionStrategy(context, 9, 32, 16, keys, 64, 4),
-          makeAttentionStrategy(context, 33, 0, 16, keys, 64, 1)};
+  // Sums over all columns of the values and what follows them spill from four
+  // warps' registers before sm_90.
+  int64_t warps = target.supports(::varve::Feature::Wgmma) ? 4 : 8;
+  return {makeAttentionStrategy(context, 1, 8, 16, keys, 64, 16, warps),
+          makeAttentionStrategy(context, 9, 32, 16, keys, 64, 4, warps),
+          makeAttentionStrategy(context, 33, 0, 16, keys, 64, 1, warps)};
 }
 
 SmallVector<Value> Attention::getInputs() {

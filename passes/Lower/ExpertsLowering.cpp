@@ -78,10 +78,12 @@ SmallVector<StrategyAttr>
 ExpertsLowering::chooseStrategies(KernelFuncOp kernel,
                                   const ::varve::TargetModel &target) const {
   MLIRContext *context = kernel.getContext();
+  // Before sm_90 two products of 64 rows spill from eight warps, too.
+  int64_t rows = target.supports(::varve::Feature::Wgmma) ? 64 : 32;
   // More warps: sorted pairs and two products fill the registers of four.
   if (target.isGpu())
     return {makeExpertsStrategy(context, 1, 16, 1, 64, 128),
-            makeExpertsStrategy(context, 17, 0, 64, 64, 64, /*warps=*/8)};
+            makeExpertsStrategy(context, 17, 0, rows, 64, 64, /*warps=*/8)};
   return {makeExpertsStrategy(context, 1, 8, 1, 32, 256),
           makeExpertsStrategy(context, 9, 0, 32, 64, 256)};
 }

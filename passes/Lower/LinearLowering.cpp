@@ -134,8 +134,8 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
   StrategyAttr few =
       make(1, 16, 16, first.N >= 8192 ? 32 : 16,
            isWide || narrow >= 64 ? 128 : 256, 1, narrow >= 64 ? 8 : 4);
-  StrategyAttr some =
-      make(17, 64, isPair ? 32 : 64, 64, isWide ? 64 : 128, 1, isLarge ? 8 : 4);
+  StrategyAttr some = make(17, 64, isPair ? 32 : 64, 64, isWide ? 64 : 128, 1,
+                           isLarge || bits == 8 ? 8 : 4);
   if (isWide)
     return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,

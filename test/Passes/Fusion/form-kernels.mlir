@@ -94,6 +94,25 @@ func.func @straddling_blocks(%x: tensor<?x64xbf16>)
 
 // -----
 
+// Nor do blocks that straddle the groups of a product.
+// CHECK-LABEL: func.func @straddled_groups
+func.func @straddled_groups(%x: tensor<?x128xbf16>)
+    -> (tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>) {
+  %w = varve.weight "w" : tensor<128x64xbf16>
+  // CHECK: varve.kernel "linear"
+  // CHECK-NEXT: varve.grouped_linear
+  // CHECK-NEXT: varve.yield
+  // CHECK: varve.kernel "rows"
+  // CHECK-NEXT: varve.quantize
+  %y = varve.grouped_linear %x, %w groups 2
+      : (tensor<?x128xbf16>, tensor<128x64xbf16>) -> tensor<?x128xbf16>
+  %c, %s = varve.quantize %y block 128
+      : tensor<?x128xbf16> -> tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>
+  return %c, %s : tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>
+}
+
+// -----
+
 // An append belongs to the rows that it stores; attention has its rotation at
 // hand, and is a kernel of its own behind them.
 varve.pool @window window size 8 : <64 x f32>
