@@ -9,10 +9,13 @@
 
 using namespace varve;
 
-double BenchKernel::getFloorMicroseconds(const DeviceModel &device) const {
-  double memory = bytes / device.bandwidthGBps * 1e-3;
-  std::optional<double> rate = device.getPeakTflops(type);
-  return std::max(memory, rate ? flops / *rate * 1e-6 : 0);
+BenchFloor BenchKernel::getFloor(const DeviceModel &device) const {
+  double bandwidth = device.getCeilingGBps();
+  BenchFloor memory = {bytes / bandwidth * 1e-3, "memory", bandwidth};
+  std::optional<double> rate = device.getCeilingTflops(type);
+  if (!rate || flops / *rate * 1e-6 <= memory.microseconds)
+    return memory;
+  return {flops / *rate * 1e-6, getNumericTypeName(type).str(), *rate};
 }
 
 std::string BenchKernel::getFileName() const {

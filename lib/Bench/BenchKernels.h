@@ -22,6 +22,15 @@ struct BenchArgument {
   std::vector<int64_t> dynamic;
 };
 
+/// The least time that a kernel is expected to take, and why.
+struct BenchFloor {
+  double microseconds = 0;
+  /// "memory", or the type whose rate of operations decides ("bf16").
+  std::string bound;
+  /// The rate counted with: GB/s of memory, TFLOPS of a type.
+  double ceiling = 0;
+};
+
 struct BenchKernel {
   /// "gemm-bf16 4096x4096x4096".
   std::string name;
@@ -40,9 +49,10 @@ struct BenchKernel {
   /// Bytes of spill stores and loads, together, that are known and accepted.
   int64_t allowedSpillBytes = 0;
 
-  /// The least time on a device in microseconds: by datasheet rates, so that
-  /// nothing is ever faster.
-  double getFloorMicroseconds(const DeviceModel &device) const;
+  /// By the rates measured on the device where its model has them, else by the
+  /// datasheet's, which nothing reaches. Measured rates are those of others'
+  /// code: a kernel may beat them by a little.
+  BenchFloor getFloor(const DeviceModel &device) const;
   /// A name for files.
   std::string getFileName() const;
 };

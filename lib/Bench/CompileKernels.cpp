@@ -85,4 +85,19 @@ FailureOr<CompiledBenchKernel> compileBenchKernel(const BenchKernel &kernel,
   return result;
 }
 
+llvm::json::Object describeBenchKernel(const BenchKernel &kernel,
+                                       const CompiledBenchKernel &compiled) {
+  llvm::json::Object entry = compiled.launch;
+  entry["name"] = kernel.name;
+  entry["kind"] = kernel.kind;
+  entry["file"] = kernel.getFileName() + ".cubin";
+  entry["flops"] = kernel.flops;
+  entry["bytes"] = kernel.bytes;
+  llvm::json::Object sizes;
+  for (const auto &[name, size] : kernel.sizes)
+    sizes[name] = size;
+  entry["sizes"] = std::move(sizes);
+  return entry;
+}
+
 } // namespace varve

@@ -1,5 +1,6 @@
 //===- BenchTool.cpp - varve bench ----------------------------------------===//
 
+#include "lib/Tools/BenchKernelsTool.h"
 #include "lib/Tools/CompiledTarget.h"
 #include "lib/Tools/Tool.h"
 
@@ -10,12 +11,15 @@ using llvm::Expected;
 
 namespace {
 
-cl::SubCommand command("bench", "Compile a model and measure its steps");
+cl::SubCommand command("bench",
+                       "Compile a model and measure its steps; or, with "
+                       "'kernels' for MODEL, compile the benchmark kernels");
 ModelOptions modelOptions(command, toolCategory());
 cl::opt<std::string> target(
     "target", cl::value_desc("name"), cl::init("native"),
-    cl::desc("what to compile for: native (default; the best device of this "
-             "machine), cpu, or a target such as sm_90a"),
+    cl::desc(
+        "what to compile for: native (default; the best device of this "
+        "machine), cpu, or a target such as sm_90a (default of 'kernels')"),
     cl::sub(command), cl::cat(toolCategory()));
 cl::list<unsigned> decode("decode", cl::value_desc("N,..."), cl::CommaSeparated,
                           cl::desc("sequences of a decode step (default 1)"),
@@ -37,6 +41,16 @@ cl::opt<bool> kernels("kernels", cl::desc("the time of every kernel"),
 cl::opt<std::string> format("format", cl::value_desc("md|csv|json"),
                             cl::init("md"), cl::desc("of the tables"),
                             cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string> only("only", cl::value_desc("text"),
+                          cl::desc("of 'kernels', those whose names contain "
+                                   "this"),
+                          cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string> output("o", cl::value_desc("folder"),
+                            cl::desc("where 'kernels' are written"),
+                            cl::sub(command), cl::cat(toolCategory()));
+
+/// In the place of a MODEL.
+constexpr llvm::StringRef kKernelsName = "kernels";
 
 } // namespace
 
@@ -46,7 +60,22 @@ static void copyIfGiven(const cl::list<unsigned> &from,
     to.assign(from.begin(), from.end());
 }
 
+static Expected<int> runBenchKernels() {
+  BenchKernelsOptions options;
+  if (target.getNumOccurrences())
+    options.target = target;
+  options.only = only;
+  options.folder = output;
+  options.format = format;
+  return benchKernels(options);
+}
+
 static Expected<int> runBench() {
+  if (modelOptions.model == kKernelsName)
+    return runBenchKernels();
+  if (only.getNumOccurrences() || output.getNumOccurrences())
+    return llvm::make_error<UsageError>(
+        "-o and --only are options of 'varve bench kernels'");
   if (Error error = checkTarget(target))
     return std::move(error);
   Expected<LoadedModel> model = loadModel(modelOptions);

@@ -1,0 +1,25 @@
+//===- BenchKernelsTool.h - varve bench kernels ----------------*- C++ -*-===//
+#ifndef VARVE_TOOLS_BENCHKERNELSTOOL_H
+#define VARVE_TOOLS_BENCHKERNELSTOOL_H
+
+#include "llvm/Support/Error.h"
+#include <string>
+
+namespace varve {
+
+struct BenchKernelsOptions {
+  std::string target = "sm_90a";
+  /// Kernels whose names contain this.
+  std::string only;
+  std::string folder;
+  std::string format = "md"; ///< md, csv, json
+};
+
+/// Compiles the benchmark kernels to `folder`: a cubin each, and kernels.json,
+/// which says how to launch them. Prints a table of what they have to do and
+/// what the compiler made of them. Runs nothing. Returns the exit code.
+llvm::Expected<int> benchKernels(const BenchKernelsOptions &options);
+
+} // namespace varve
+
+#endif // VARVE_TOOLS_BENCHKERNELSTOOL_H
