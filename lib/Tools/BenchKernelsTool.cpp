@@ -67,6 +67,9 @@ static Expected<PtxasTool> findAssembler() {
 
 static Error makeFolder(StringRef folder) {
   std::error_code code = llvm::sys::fs::create_directories(folder);
+  // An existing file counts as created.
+  if (!code && !llvm::sys::fs::is_directory(folder))
+    code = std::make_error_code(std::errc::not_a_directory);
   if (!code)
     code = llvm::sys::fs::access(folder, llvm::sys::fs::AccessMode::Write);
   if (!code)
