@@ -4,6 +4,7 @@
 #include "runtime/Error.h"
 #include "varve/Package/Format.h"
 #include "varve/Package/plan_generated.h"
+#include <cstring>
 
 namespace varve::runtime {
 
@@ -36,7 +37,7 @@ public:
     plan.architectureSpecific = source.architecture_specific();
     plan.cpuLevel = textOf(source.cpu_level());
     plan.model = decodeModel(*source.model());
-    for (const fb::Linear *linear : *source.sizes())
+    for (const fb::Linear *linear : *alignedOf(source.sizes()))
       plan.sizes.push_back(decodeLinear(*linear));
     sizes = plan.sizes;
     for (size_t i = 0; i < sizeOf(source.weights()); ++i)
@@ -62,6 +63,18 @@ private:
       fail("{}: the plan has an unknown {}, {}; compile the model again", place,
            what, static_cast<unsigned>(value));
     return static_cast<To>(value);
+  }
+
+  /// A vector of structs, which FlatBuffers' verifier lets begin anywhere.
+  template <typename Struct>
+  const flatbuffers::Vector<const Struct *> *
+  alignedOf(const flatbuffers::Vector<const Struct *> *vector) {
+    if (vector &&
+        reinterpret_cast<uintptr_t>(vector->Data()) % alignof(Struct) != 0)
+      fail("{}: the plan is damaged: its structs are not aligned; compile or "
+           "copy the package again",
+           place);
+    return vector;
   }
 
   Element elementOf(fb::ElementType type) {
@@ -142,7 +155,7 @@ private:
     result.numGridSizes = kernel.num_grid_sizes();
     for (const fb::GridExtent *extent : *kernel.grid()) {
       std::vector<GridOp> &ops = result.grid.emplace_back();
-      for (const fb::GridOp *op : *extent->program())
+      for (const fb::GridOp *op : *alignedOf(extent->program()))
         ops.push_back({enumOf<GridOp::Code>(op->opcode(), fb::GridOpcode::MAX,
                                             "operation of a grid"),
                        op->value()});
@@ -172,6 +185,7 @@ private:
   std::vector<Word>
   decodeWords(const flatbuffers::Vector<const fb::Word *> *words) {
     std::vector<Word> result;
+    alignedOf(words);
     result.reserve(sizeOf(words));
     for (size_t i = 0; i < sizeOf(words); ++i)
       result.push_back(decodeWord(*words->Get(i)));
@@ -197,7 +211,7 @@ private:
     for (size_t i = 0; i < sizeOf(program.conditions()); ++i) {
       auto &intervals = result.conditions.emplace_back();
       for (const fb::Interval *interval :
-           *program.conditions()->Get(i)->intervals())
+           *alignedOf(program.conditions()->Get(i)->intervals()))
         intervals.push_back(
             {interval->value(), interval->low(), interval->high()});
     }
@@ -214,6 +228,7 @@ private:
       Storage::Term &added = result.terms.emplace_back();
       added.bytes =
           sizeAt(term->bytes(), "scratch of program " + inQuotes(program));
+      alignedOf(term->limits());
       for (size_t i = 0; i < sizeOf(term->limits()); ++i) {
         const fb::Limit &limit = *term->limits()->Get(i);
         added.limits.push_back({enumOf<Symbol>(limit.symbol(), fb::Symbol::MAX,
@@ -248,6 +263,14 @@ private:
 } // namespace
 
 Plan readPlan(const std::string &place, Bytes bytes) {
+  // FlatBuffers reads numbers where they lie. A package that another tool
+  // packed again may have its plan anywhere.
+  std::vector<uint64_t> aligned;
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % sizeof(uint64_t) != 0) {
+    aligned.resize(bytes.size() / sizeof(uint64_t) + 1);
+    std::memcpy(aligned.data(), bytes.data(), bytes.size());
+    bytes = {reinterpret_cast<const uint8_t *>(aligned.data()), bytes.size()};
+  }
   flatbuffers::Verifier verifier(bytes.data(), bytes.size());
   if (bytes.size() < 8 || !fb::PlanBufferHasIdentifier(bytes.data()))
     fail("{}: expected a plan (FlatBuffers with identifier '{}'); compile the "

@@ -16,7 +16,8 @@ namespace varve::runtime {
 namespace {
 
 constexpr size_t maxRank = 8;
-constexpr int64_t maxElements = int64_t(1) << 60;
+/// Of a weight: the bits of so many elements fit 64 bits.
+constexpr int64_t maxElements = int64_t(1) << 56;
 /// A thread block of any GPU so far has less.
 constexpr uint32_t maxThreads = 1024;
 constexpr uint32_t maxSharedBytes = 512 << 10;
@@ -137,6 +138,8 @@ private:
         damaged(what, "one of that name", "two");
       if (pool.kind != PoolKind::Entries)
         continue;
+      require(pool.page <= INT32_MAX, what, "pages of at most 2^31 - 1 tokens",
+              pool.page);
       if (page && pool.page != page)
         damaged(what, fmt::format("pages of {} tokens as in other pools", page),
                 std::to_string(pool.page));

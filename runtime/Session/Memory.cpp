@@ -131,6 +131,10 @@ MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
       if (port.isOutput)
         ports.add(port.type.getBytes()->evaluate(sizes));
   layout.portBytes = ports.getEnd();
+  Packer whole;
+  for (int64_t bytes : {layout.weightBytes, layout.poolBytes,
+                        layout.scratchBytes, layout.portBytes})
+    whole.add(bytes);
   return layout;
 }
 

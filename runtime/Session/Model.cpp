@@ -37,6 +37,9 @@ void readStage(const WeightSource &source, const Weight &weight, int64_t begin,
     worker.join();
 }
 
+/// Blocks of a launch. More would take years, and thread pools add to it.
+constexpr int64_t mostBlocks = int64_t(1) << 48;
+
 int64_t floorDivide(int64_t a, int64_t b) {
   return a / b - (a % b != 0 && a < 0);
 }
@@ -75,7 +78,7 @@ int64_t evaluateGrid(const std::vector<GridOp> &ops,
       break;
     default:
       good = b > 0;
-      a = good ? a - floorDivide(a, b) * b : 0;
+      a = good ? a % b + (a % b < 0 ? b : 0) : 0;
       break;
     }
     if (!good)
@@ -230,6 +233,13 @@ Model::evaluate(const Program &program, const Sizes &sizes,
     }
     if (empty)
       continue;
+    int64_t blocks = 1;
+    for (int64_t extent : prepared.grid)
+      if (__builtin_mul_overflow(blocks, extent, &blocks) ||
+          blocks > mostBlocks)
+        fail("kernel {}: its grid of {} has more than 2^48 blocks; the package "
+             "was made by a faulty compiler",
+             inQuotes(kernel.name), fmt::join(prepared.grid, " x "));
     for (const Word &word : launch.words)
       prepared.words.push_back(numberOf(word, launch.kernel));
     for (const MappedView &map : launch.maps) {

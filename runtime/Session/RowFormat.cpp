@@ -41,7 +41,8 @@ public:
     int64_t value = 0;
     auto [end, error] =
         std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    if (error != std::errc() || value <= 0)
+    // Sums of what two such numbers make fit 64 bits.
+    if (error != std::errc() || value <= 0 || value > INT32_MAX)
       refuse();
     rest.remove_prefix(end - rest.data());
     take(" ");
@@ -110,7 +111,11 @@ RowFormat::RowFormat(const Pool &pool) : bytes(pool.rowBytes) {
     if (isCode(segment.element) != (segment.block != 0))
       reader.refuse();
     width += segment.size;
-    codeBytes += segment.size * bitsOf(segment.element) / 8;
+    int64_t bits = segment.size * bitsOf(segment.element);
+    codeBytes += bits / 8;
+    // Half a byte has no place, and no segment lies behind the row.
+    if (bits % 8 != 0 || codeBytes > bytes || scaleBytes > bytes)
+      reader.refuse();
     segments.push_back(segment);
   } while (reader.take(","));
   if (!reader.atEnd() || codeBytes + (scaleBytes + 3) / 4 * 4 != bytes)

@@ -78,6 +78,11 @@ TEST(Memory, OverflowIsAnError) {
   auto source = openWeights("random", plan.weights);
   EXPECT_THAT([&] { layoutMemory(plan, resolve({}, plan), *source, true); },
               ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
+  // So is a sum of parts that fit.
+  plan.pools[0].bytes = Linear::ofConstant(INT64_MAX - (1 << 20));
+  plan.programs[0].storages[0].terms[0].bytes = plan.pools[0].bytes;
+  EXPECT_THAT([&] { layoutMemory(plan, resolve({}, plan), *source, true); },
+              ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
 }
 
 } // namespace

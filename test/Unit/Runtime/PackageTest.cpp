@@ -148,6 +148,12 @@ TEST(Package, PlansAreVerified) {
         plan.weights[0]->shape = {int64_t(1) << 40, int64_t(1) << 40};
       },
       "positive sizes");
+  // The bits of its elements would not fit 64 bits.
+  expect(
+      [](fb::PlanT &plan) {
+        plan.weights[0]->shape = {int64_t(1) << 29, int64_t(1) << 30};
+      },
+      "positive sizes, got [536870912, 1073741824]");
   expect([](fb::PlanT &plan) { plan.weights[0]->name = "*.*"; },
          "a name with at most one '*'");
   // Pools.
@@ -155,6 +161,12 @@ TEST(Package, PlansAreVerified) {
          "expected 6 slots + max_tokens rows, got 5 slots + max_tokens");
   expect([](fb::PlanT &plan) { plan.pools[1]->ratio = 3; },
          "a ratio that divides the page");
+  expect(
+      [](fb::PlanT &plan) {
+        plan.pools[1]->ratio = INT64_MAX / kPage;
+        plan.pools[1]->page = plan.pools[1]->ratio * (kPage / kRatio);
+      },
+      "pages of at most 2^31 - 1 tokens");
   expect([](fb::PlanT &plan) { plan.pools[0]->row_bytes = INT64_MAX; },
          "whose sum fits 64 bits");
   expect([](fb::PlanT &plan) { plan.pools[0]->rows = 99; },

@@ -107,6 +107,16 @@ TEST(RowFormatTest, RefusesWhatItCannotWrite) {
             which + "'4 x bf16' cannot be written from the host");
   EXPECT_EQ(refusalOf("4 x bf16 and more", 8),
             which + "'4 x bf16 and more' cannot be written from the host");
+  // Numbers whose bits would wrap around, and half a byte.
+  EXPECT_EQ(refusalOf("576460752303423488 x f32", 4),
+            which +
+                "'576460752303423488 x f32' cannot be written from the host");
+  EXPECT_EQ(refusalOf("2147483647 x f32", 4),
+            which + "'2147483647 x f32' cannot be written from the host");
+  EXPECT_EQ(
+      refusalOf("3 x f4E2M1FN scaled 1 x f8E8M0FNU", 5),
+      which + "'3 x f4E2M1FN scaled 1 x f8E8M0FNU' cannot be written from the "
+              "host");
 }
 
 TEST(SeededStateTest, RowsAreTheSameEverywhereAndDiffer) {

@@ -241,6 +241,24 @@ TEST(Session, MisuseIsRefusedAndChangesNothing) {
   session.step(std::vector<StepToken>{{other, 0}}, logits);
 }
 
+TEST(Session, GridsThatNobodyCanRunAreRefused) {
+  PackageBuilder builder;
+  auto &grid = builder.plan.kernels[0]->grid;
+  grid[0]->program = {
+      varve::package::GridOp(INT64_MAX, varve::package::GridOpcode::Constant)};
+  std::shared_ptr<const Package> package = builder.open();
+  std::shared_ptr<Device> device = makeCpuDevice(2);
+  Session session(std::make_shared<Model>(
+      PlannedModel(package, choosePlan(*package, *device), device,
+                   writeCheckpoint(), Capacity{})));
+  std::vector<StepToken> tokens = {{session.add(), 1, true}};
+  std::vector<float> logits;
+  EXPECT_THAT(
+      [&] { session.step(tokens, logits); },
+      ThrowsMessage<Error>(HasSubstr(
+          "its grid of 9223372036854775807 has more than 2^48 blocks")));
+}
+
 TEST(Session, ProfilesEveryLaunchThatRuns) {
   Session session(loadToy(wide));
   int32_t slot = session.add();
