@@ -155,12 +155,12 @@ FlatSymbolRefAttr ModuleBuilder::pool(const Twine &name, PoolKind kind,
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
   bool isEntries = kind == PoolKind::Entries;
-  auto op =
-      PoolOp::create(b, locate(name), qualify(name), kind,
-                     isEntries ? IntegerAttr() : i64(sizeOrRatio),
-                     isEntries ? i64(sizeOrRatio) : IntegerAttr(),
-                     isEntries ? i64(pageTokens(sizeOrRatio)) : IntegerAttr(),
-                     /*select=*/SelectAttr(), FormatAttr::getPlain(b.getF32Type(), width));
+  auto op = PoolOp::create(
+      b, locate(name), qualify(name), kind,
+      isEntries ? IntegerAttr() : i64(sizeOrRatio),
+      isEntries ? i64(sizeOrRatio) : IntegerAttr(),
+      isEntries ? i64(pageTokens(sizeOrRatio)) : IntegerAttr(),
+      /*select=*/SelectAttr(), FormatAttr::getPlain(b.getF32Type(), width));
   return FlatSymbolRefAttr::get(op.getSymNameAttr());
 }
 

@@ -156,8 +156,7 @@ void FunctionLowering::lowerLaunch(LaunchOp launch) {
 
 void FunctionLowering::lowerCall(func::CallOp call) {
   // Not by the symbol table: plans of the same names are there by now.
-  auto functions =
-      source->getParentOfType<ModuleOp>().getOps<func::FuncOp>();
+  auto functions = source->getParentOfType<ModuleOp>().getOps<func::FuncOp>();
   func::FuncOp callee = *llvm::find_if(functions, [&](func::FuncOp function) {
     return function.getSymName() == call.getCallee();
   });

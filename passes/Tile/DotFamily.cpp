@@ -7,8 +7,8 @@ using namespace mlir::varve::tile;
 
 /// All families, the fastest first.
 static ArrayRef<const DotFamily *> getFamilies() {
-  static const DotFamily *const families[] = {
-      &getWgmmaFamily(), &getMmaFamily(), &getFmaFamily()};
+  static const DotFamily *const families[] = {&getWgmmaFamily(),
+                                              &getMmaFamily(), &getFmaFamily()};
   return families;
 }
 

@@ -15,8 +15,8 @@
 #include "dialects/Tile/Tile.h"
 #include "lib/Target/Model/TargetModel.h"
 #include "mlir/IR/IRMapping.h"
-#include "passes/Engine/Nvidia/Code.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
+#include "passes/Engine/Nvidia/Code.h"
 #include "passes/Engine/Nvidia/Engines.h"
 #include "passes/Engine/Nvidia/LayoutMap.h"
 #include "passes/Engine/Nvidia/SharedArena.h"
@@ -48,8 +48,8 @@ struct SharedBuffer {
 
 /// The alignment in shared memory of a buffer of this type.
 int64_t getBufferAlignment(tile::BufferType type);
-/// The bytes from one stage of a ring to the next. Buffers lie one after another,
-/// each at its alignment.
+/// The bytes from one stage of a ring to the next. Buffers lie one after
+/// another, each at its alignment.
 int64_t getStageBytes(tile::RingType type);
 
 /// A window of global memory.
@@ -308,7 +308,8 @@ public:
   std::unique_ptr<AsyncProducts> products;
   /// Stores of the current role that go through shared memory; may be null.
   StagedStore *stagedStore = nullptr;
-  /// Takes hardware barriers for groups of threads, and gives the first's number.
+  /// Takes hardware barriers for groups of threads, and gives the first's
+  /// number.
   int64_t takeBarriers(int64_t count);
   /// Null when there is none for the layout.
   DotLowering *getDotLowering(Attribute accumulatorLayout);

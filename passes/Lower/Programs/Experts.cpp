@@ -200,8 +200,8 @@ void mlir::varve::buildExperts(TileProgram &p, const ExpertsShape &shape,
   Value routing;
   if (shape.isWeighted)
     routing = p.loadScalar(e.routing, pair);
-  SmallVector<Value> products =
-      llvm::map_to_vector(sums, [&](Value v) { return p.reshape(p.sum(v, 1), {1, BN}); });
+  SmallVector<Value> products = llvm::map_to_vector(
+      sums, [&](Value v) { return p.reshape(p.sum(v, 1), {1, BN}); });
   e.store(e.finish(products, routing),
           [&](Value tile, Value view, Value column) {
             p.store(tile, view, {pair, column});

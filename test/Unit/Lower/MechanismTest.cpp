@@ -1,4 +1,5 @@
-//===- MechanismTest.cpp - Attention and experts, lowered ------------------===//
+//===- MechanismTest.cpp - Attention and experts, lowered
+//------------------===//
 //
 // Forms of the mechanisms that the built-in models do not have, from the ops to
 // the launches. The programs themselves are tested in test/Unit/Programs.
