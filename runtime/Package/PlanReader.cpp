@@ -69,7 +69,7 @@ private:
   template <typename Struct>
   const flatbuffers::Vector<const Struct *> *
   alignedOf(const flatbuffers::Vector<const Struct *> *vector) {
-    if (vector &&
+    if (vector && vector->size() &&
         reinterpret_cast<uintptr_t>(vector->Data()) % alignof(Struct) != 0)
       fail("{}: the plan is damaged: its structs are not aligned; compile or "
            "copy the package again",
