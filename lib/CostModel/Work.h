@@ -15,6 +15,7 @@
 
 #include "dialects/Varve/VarveCost.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 #include <string>
 #include <vector>
 

@@ -19,6 +19,7 @@ namespace varve {
 static Expected<Conditions> makeConditions(const Query &query, bool keepOps) {
   Conditions conditions;
   conditions.keepOps = keepOps;
+  conditions.level = query.level;
   for (const std::string &target : query.targets) {
     Expected<Device> device = findDevice(target);
     if (!device)

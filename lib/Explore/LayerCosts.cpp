@@ -2,6 +2,7 @@
 
 #include "lib/Explore/LayerCosts.h"
 #include "dialects/Varve/Varve.h"
+#include "lib/Explore/FormedKernels.h"
 #include "lib/Explore/Variants.h"
 #include "lib/Import/Import.h"
 #include "lib/Model/LayerPattern.h"
@@ -111,34 +112,93 @@ static std::string makeTitle(const FunctionWork &work, const KindCost &kind) {
   return title + (hash ? ", hash-routed" : dense ? ", dense" : "");
 }
 
-KindCost LayerCosts::makeKind(const FunctionWork &work) const {
+namespace {
+/// What is timed as one: an op at level E0, a kernel at level E1.
+struct Piece {
+  KernelWork kernel;
+  bool launches = false;
+};
+} // namespace
+
+static std::vector<Piece> makePieces(const FunctionWork &work,
+                                     llvm::ArrayRef<KernelWork> kernels,
+                                     Level level) {
+  std::vector<Piece> pieces;
+  if (level == Level::ClosedForm) {
+    for (auto [index, item] : llvm::enumerate(work.ops))
+      pieces.push_back(
+          {{item.kind.str(), {static_cast<unsigned>(index)}}, item.anchor});
+    return pieces;
+  }
+  for (const KernelWork &kernel : kernels)
+    pieces.push_back({kernel, true});
+  return pieces;
+}
+
+static OpCost getPieceCost(const FunctionWork &work, const Piece &piece,
+                           const StepShape &step, Level level) {
+  if (level != Level::ClosedForm)
+    return getKernelCost(work, piece.kernel, step);
+  Operation *op = work.ops[piece.kernel.ops.front()].op;
+  return cast<CostOpInterface>(op).getCost(step);
+}
+
+/// The piece without its costs. It is called after the op that does most of
+/// its work: its anchor, or its first op.
+static OpDetail describePiece(const FunctionWork &work, const Piece &piece) {
+  OpDetail detail;
+  detail.kind = piece.kernel.kind;
+  detail.anchor = piece.launches;
+  if (piece.kernel.ops.empty()) {
+    detail.name = piece.kernel.kind;
+    detail.mechanism = getMechanismName(Mechanism::Rowwise);
+    return detail;
+  }
+  unsigned main = piece.kernel.ops.front();
+  for (unsigned index : piece.kernel.ops)
+    if (work.ops[index].anchor && !work.ops[main].anchor)
+      main = index;
+  detail.name = work.ops[main].name;
+  if (piece.kernel.ops.size() > 1)
+    detail.name += llvm::formatv(" and {0} more", piece.kernel.ops.size() - 1);
+  detail.mechanism = getMechanismName(work.ops[main].mechanism);
+  return detail;
+}
+
+KindCost LayerCosts::makeKind(const FunctionWork &work,
+                              llvm::ArrayRef<KernelWork> kernels) const {
   KindCost kind;
   kind.letter = getLetter(work);
   describeAttention(work, kind);
   kind.title = makeTitle(work, kind);
   kind.weightBytes = work.weightBytes;
   kind.ops = work.ops.size();
-  for (const OpWork &item : work.ops)
-    kind.launches += item.anchor;
+  Level level = conditions.level;
+  std::vector<Piece> pieces = makePieces(work, kernels, level);
+  for (const Piece &piece : pieces) {
+    kind.launches += piece.launches;
+    if (conditions.keepOps)
+      kind.opDetails.push_back(describePiece(work, piece));
+  }
   for (const PoolWork &pool : work.pools)
     kind.growth += pool.getGrowth();
   kind.steps.resize(conditions.steps.size());
-  if (conditions.keepOps)
-    for (const OpWork &item : work.ops)
-      kind.opDetails.push_back({item.name,
-                                item.kind.str(),
-                                getMechanismName(item.mechanism).str(),
-                                item.anchor,
-                                {},
-                                {}});
   for (auto [step, sum] : llvm::zip_equal(conditions.steps, kind.steps)) {
+    for (const OpWork &item : work.ops)
+      addOp(sum, item, cast<CostOpInterface>(item.op).getCost(step),
+            static_cast<double>(step.tokens));
+    if (level != Level::ClosedForm)
+      sum.total.activationBytesRead = sum.total.activationBytesWritten = 0;
     sum.devices.resize(conditions.devices.size());
-    for (auto [index, item] : llvm::enumerate(work.ops)) {
-      OpCost cost = cast<CostOpInterface>(item.op).getCost(step);
-      addOp(sum, item, cost, static_cast<double>(step.tokens));
+    for (auto [index, piece] : llvm::enumerate(pieces)) {
+      OpCost cost = getPieceCost(work, piece, step, level);
+      if (level != Level::ClosedForm) {
+        sum.total.activationBytesRead += cost.activationBytesRead;
+        sum.total.activationBytesWritten += cost.activationBytesWritten;
+      }
       for (auto [device, seconds] :
            llvm::zip_equal(conditions.devices, sum.devices)) {
-        OpTime time = device.getTime(cost, item.anchor);
+        OpTime time = device.getTime(cost, piece.launches);
         seconds.roof += time.getRoof();
         seconds.launch += time.launch;
         seconds.byBound[static_cast<unsigned>(time.bound)] += time.getTotal();
@@ -158,14 +218,6 @@ KindCost LayerCosts::makeKind(const FunctionWork &work) const {
         sum.fixedBytes += bytes;
     }
   }
-  if (conditions.keepOps)
-    for (const PoolWork &pool : work.pools) {
-      PoolDetail detail{
-          pool.name, pool.kind.str(), pool.rowTokens, pool.rowBytes, {}};
-      for (const StepShape &step : conditions.steps)
-        detail.bytes.push_back(pool.getBytes(step.context));
-      kind.pools.push_back(std::move(detail));
-    }
   return kind;
 }
 
@@ -211,23 +263,73 @@ static std::optional<Refusal> finishModule(MLIRContext &context,
   return applyVariants(module, settings);
 }
 
-/// Sums up a whole module, each function a kind of its own.
-static void addModule(const std::vector<FunctionWork> &functions,
-                      llvm::function_ref<KindCost(const FunctionWork &)> make,
-                      ModelCost &cost) {
-  std::string letters;
-  for (const FunctionWork &work : functions) {
-    auto kind = std::make_shared<const KindCost>(make(work));
-    if (!work.isLayer()) {
-      cost.ends.push_back({std::move(kind), work.repeat});
-      continue;
-    }
-    letters += (letters.empty() ? "" : " ") + std::string(1, kind->letter) +
-               (work.repeat > 1 ? std::to_string(work.repeat) : "");
-    cost.strip.insert(cost.strip.end(), work.repeat, cost.layerKinds.size());
-    cost.layerKinds.push_back({std::move(kind), work.repeat});
+/// Refuses ops that the fuse phase does not know, as comparison modules use
+/// them to put rows together.
+static std::optional<Refusal>
+refuseForeignOps(llvm::ArrayRef<FunctionWork> functions) {
+  for (const FunctionWork &work : functions)
+    for (Operation &op : work.function->getRegion(0).front())
+      if (!isa<VarveDialect>(op.getDialect()) &&
+          !op.hasTrait<OpTrait::IsTerminator>()) {
+        auto name = dyn_cast<NameLoc>(op.getLoc());
+        return Refusal{
+            name ? name.getName().str() : "",
+            llvm::formatv("expected ops of the varve dialect, which are all "
+                          "that the fuse phase forms kernels of, but got '{0}'",
+                          op.getName())
+                .str(),
+            "take --level=e0, which needs no kernels"};
+      }
+  return std::nullopt;
+}
+
+/// Costs every function of a module that is finished.
+std::optional<Refusal> LayerCosts::makeKinds(
+    ModuleOp module,
+    llvm::function_ref<void(const FunctionWork &, KindCost)> use) {
+  std::vector<FunctionWork> functions = collectWork(module);
+  FailureOr<KernelMap> kernels = KernelMap();
+  if (conditions.level != Level::ClosedForm) {
+    if (auto refusal = refuseForeignOps(functions))
+      return refusal;
+    if (auto refusal = refuseDiagnostics(
+            context, "take --level=e0, which needs no kernels", [&] {
+              kernels = formKernels(module, functions);
+              return success(succeeded(kernels));
+            }))
+      return refusal;
   }
-  cost.layers = letters;
+  for (const FunctionWork &work : functions)
+    use(work, makeKind(work, (*kernels)[work.name]));
+  return std::nullopt;
+}
+
+/// Adds a function of a whole module, a kind of its own.
+static void addFunction(const FunctionWork &work, KindCost made,
+                        ModelCost &cost) {
+  auto kind = std::make_shared<const KindCost>(std::move(made));
+  if (!work.isLayer()) {
+    cost.ends.push_back({std::move(kind), work.repeat});
+    return;
+  }
+  cost.strip.insert(cost.strip.end(), work.repeat, cost.layerKinds.size());
+  cost.layerKinds.push_back({std::move(kind), work.repeat});
+}
+
+/// The layers of a module as a pattern of letters and how often each follows.
+static std::string describeStrip(const ModelCost &cost) {
+  std::string letters, text;
+  for (unsigned place : cost.strip)
+    letters += cost.layerKinds[place].kind->letter;
+  for (size_t first = 0; first < letters.size();) {
+    size_t last = letters.find_first_not_of(letters[first], first);
+    size_t count = std::min(last, letters.size()) - first;
+    text += letters[first];
+    if (count > 1)
+      text += std::to_string(count);
+    first += count;
+  }
+  return text;
 }
 
 std::optional<Refusal>
@@ -243,9 +345,12 @@ LayerCosts::getModuleCost(const BaseModel &base,
     return refusal;
   if (auto refusal = finishModule(context, *module, "", settings))
     return refusal;
-  addModule(
-      collectWork(*module),
-      [&](const FunctionWork &work) { return makeKind(work); }, cost);
+  if (auto refusal =
+          makeKinds(*module, [&](const FunctionWork &work, KindCost kind) {
+            addFunction(work, std::move(kind), cost);
+          }))
+    return refusal;
+  cost.layers = describeStrip(cost);
   if (cost.layerKinds.empty() && cost.ends.empty())
     return Refusal{"", "expected functions with ops of the varve dialect",
                    "give the artefact of phase 'import' or 'quantize'"};
@@ -324,13 +429,11 @@ std::optional<Refusal> LayerCosts::importKind(const BaseModel &base,
   if (auto refusal = finishModule(context, *module, base.precision, settings))
     return refusal;
   std::string ends = keyOfEnds(base, config);
-  for (const FunctionWork &work : collectWork(*module)) {
-    std::string name = work.isLayer() ? key.str() : ends + work.name;
-    Kind &kind = kinds[name];
+  return makeKinds(*module, [&](const FunctionWork &work, KindCost made) {
+    Kind &kind = kinds[work.isLayer() ? key.str() : ends + work.name];
     if (!kind.cost)
-      kind.cost = std::make_shared<const KindCost>(makeKind(work));
-  }
-  return std::nullopt;
+      kind.cost = std::make_shared<const KindCost>(std::move(made));
+  });
 }
 
 /// Whether rules of the policy speak of certain layers, so that layers of one
@@ -360,9 +463,11 @@ std::optional<Refusal> LayerCosts::getCost(const BaseModel &base,
     OwningOpRef<ModuleOp> module = importModel(context, config, base.source);
     if (auto refusal = finishModule(context, *module, base.precision, settings))
       return refusal;
-    addModule(
-        collectWork(*module),
-        [&](const FunctionWork &work) { return makeKind(work); }, cost);
+    if (auto refusal =
+            makeKinds(*module, [&](const FunctionWork &work, KindCost kind) {
+              addFunction(work, std::move(kind), cost);
+            }))
+      return refusal;
     cost.layers = layerString(config);
     return std::nullopt;
   }

@@ -9,9 +9,11 @@
 #ifndef VARVE_EXPLORE_LAYERCOSTS_H
 #define VARVE_EXPLORE_LAYERCOSTS_H
 
+#include "lib/CostModel/Kernels.h"
 #include "lib/CostModel/Roofline.h"
 #include "lib/CostModel/Work.h"
 #include "lib/Explore/Base.h"
+#include "lib/Explore/Query.h"
 #include "lib/Explore/Rules.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringMap.h"
@@ -23,6 +25,7 @@ namespace varve {
 struct Conditions {
   std::vector<mlir::varve::StepShape> steps;
   std::vector<Roofline> devices;
+  Level level = Level::ClosedForm;
   bool keepOps = false; ///< for reports of few mixes
 };
 
@@ -45,19 +48,12 @@ struct StepCost {
   std::vector<DeviceCost> devices;
 };
 
-/// An op of a function, for reports.
+/// An op of a function, or a kernel of several, for reports.
 struct OpDetail {
   std::string name, kind, mechanism;
   bool anchor = false;
   std::vector<mlir::varve::OpCost> costs; ///< by step
   std::vector<OpTime> times;              ///< by step, then by device
-};
-
-/// A pool of a function, for reports.
-struct PoolDetail {
-  std::string name, kind;
-  int64_t rowTokens = 0, rowBytes = 0;
-  std::vector<int64_t> bytes; ///< by step
 };
 
 /// A function once.
@@ -72,7 +68,6 @@ struct KindCost {
   double growth = 0; ///< bytes per token
   std::vector<StepCost> steps;
   std::vector<OpDetail> opDetails;
-  std::vector<PoolDetail> pools;
 };
 
 /// How often a kind occurs in a model.
@@ -117,7 +112,12 @@ private:
                                     const ModelConfig &config,
                                     llvm::ArrayRef<Setting> settings,
                                     llvm::StringRef key);
-  KindCost makeKind(const FunctionWork &work) const;
+  /// At level E1 `kernels` are those of the function.
+  KindCost makeKind(const FunctionWork &work,
+                    llvm::ArrayRef<KernelWork> kernels) const;
+  std::optional<Refusal>
+  makeKinds(mlir::ModuleOp module,
+            llvm::function_ref<void(const FunctionWork &, KindCost)> use);
 
   mlir::MLIRContext &context;
   Conditions conditions;

@@ -19,18 +19,15 @@ Expected<Level> parseLevel(StringRef name) {
   if (name == "e0")
     return Level::ClosedForm;
   if (name == "e1")
-    return createStringError(
-        "--level=e1: expected e0; e1 needs kernels formed and strategies "
-        "chosen, which this build of the explorer cannot ask the phases "
-        "'fuse' and 'schedule' for");
+    return Level::Kernels;
   if (name == "e2")
-    return createStringError(
-        "--level=e2: expected e0; e2 needs compiled kernels, which this build "
-        "of the explorer does not make");
+    return createStringError("--level=e2: expected e0 or e1; e2 needs compiled "
+                             "kernels, which this build "
+                             "of the explorer does not make");
   if (name == "e3")
-    return createStringError(
-        "--level=e3: expected e0; e3 needs a device to measure on, which this "
-        "build of the explorer does not use");
+    return createStringError("--level=e3: expected e0 or e1; e3 needs a device "
+                             "to measure on, which this "
+                             "build of the explorer does not use");
   return createStringError("--level: expected e0, e1, e2 or e3, got '" + name +
                            "'");
 }

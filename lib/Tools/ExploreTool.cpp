@@ -26,7 +26,8 @@ constexpr size_t kMaxTableRows = 60, kMaxRefusals = 12;
 
 cl::SubCommand
     command("explore",
-            "What mixes of layers cost: time, memory and work, from the ops");
+            "What mixes of layers cost: time, memory and work, from the ops "
+            "(deepseek-v3.2 and gqa-8 are MODELs to compare with)");
 cl::list<std::string> models(cl::Positional, cl::desc("MODEL..."),
                              cl::sub(command), cl::cat(toolCategory()));
 cl::list<std::string>
@@ -64,8 +65,9 @@ cl::opt<std::string>
               cl::desc("f32, bf16, native, or a file of rules; without it what "
                        "suits the model"),
               cl::sub(command), cl::cat(toolCategory()));
-cl::opt<std::string> level("level", cl::value_desc("e0"), cl::init("e0"),
-                           cl::desc("how costs are found: e0 in closed form"),
+cl::opt<std::string> level("level", cl::value_desc("e0|e1"), cl::init("e0"),
+                           cl::desc("how costs are found: e0 in closed form, "
+                                    "e1 from the kernels that are formed"),
                            cl::sub(command), cl::cat(toolCategory()));
 cl::list<std::string>
     minimise("minimise", cl::CommaSeparated, cl::value_desc("metric,..."),
