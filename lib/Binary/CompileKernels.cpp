@@ -7,11 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Binary/CompileKernel.h"
+#include "lib/Binary/KernelRecord.h"
 #include "lib/Binary/Passes.h"
 #include "lib/Support/ProgressLine.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "passes/Engine/Passes.h"
 #include "llvm/Support/ThreadPool.h"
 
@@ -27,12 +26,15 @@ using ::varve::CompileSettings;
 using ::varve::KernelCache;
 using ::varve::KernelMessage;
 using ::varve::KernelSource;
+using ::varve::kRecordKeyAttrName;
 
 namespace {
 
 struct Job {
   plan::KernelOp kernel;
   KernelSource source;
+  /// Null if nobody looked for a record.
+  StringAttr recordKey;
   CompiledKernel result;
 };
 
@@ -44,27 +46,17 @@ std::string toBytecode(ModuleOp module) {
   return bytes;
 }
 
-/// Bytes as an attribute that prints as one block of hexadecimal digits.
-ElementsAttr makeResource(StringRef name, StringRef bytes,
-                          MLIRContext *context) {
-  auto type = RankedTensorType::get({static_cast<int64_t>(bytes.size())},
-                                    IntegerType::get(context, 8));
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyInferAlign(
-      ArrayRef<char>(bytes.data(), bytes.size()));
-  return DenseResourceElementsAttr::get(type, name, std::move(blob));
-}
-
-void replaceByBinary(Job &job) {
+plan::BinaryOp replaceByBinary(Job &job) {
   plan::KernelOp kernel = job.kernel;
   OpBuilder builder(kernel);
   const CompiledKernel &result = job.result;
-  ElementsAttr code = makeResource(
-      (job.source.target->getName() + "." + kernel.getSymName()).str(),
-      result.code, builder.getContext());
+  ElementsAttr code =
+      ::varve::makeCodeAttr(kernel.getSymName(), *job.source.target,
+                            result.code, builder.getContext());
   auto number = [&](uint64_t value) {
     return builder.getI64IntegerAttr(value);
   };
-  plan::BinaryOp::create(
+  auto binary = plan::BinaryOp::create(
       builder, kernel.getLoc(), kernel.getSymNameAttr(),
       kernel.getSignatureAttr(), kernel.getGridAttr(), kernel.getSizesAttr(),
       kernel.getThreadsAttr(), kernel.getSharedBytesAttr(),
@@ -78,6 +70,17 @@ void replaceByBinary(Job &job) {
       result.assembler.empty() ? StringAttr()
                                : builder.getStringAttr(result.assembler));
   kernel.erase();
+  return binary;
+}
+
+/// Remembers a kernel whose record was looked for in vain; not if there is
+/// something to be said about it each time. Remarks hold for all kernels alike.
+void remember(plan::BinaryOp binary, const Job &job, KernelCache *cache) {
+  auto isRemark = [](const KernelMessage &message) {
+    return message.severity == DiagnosticSeverity::Remark;
+  };
+  if (cache && job.recordKey && llvm::all_of(job.result.messages, isRemark))
+    cache->store(job.recordKey, ::varve::toRecord(binary));
 }
 
 /// The kernels of all targets; fails if one has no target.
@@ -90,25 +93,13 @@ FailureOr<std::vector<Job>> collectJobs(ModuleOp program) {
     jobs.push_back(
         {kernel,
          {kernel.getSymName().str(), *target, toBytecode(kernel.getModule())},
+         kernel->getAttrOfType<StringAttr>(kRecordKeyAttrName),
          {}});
     return WalkResult::skip();
   });
   if (result.wasInterrupted())
     return failure();
   return jobs;
-}
-
-/// The user's cache, unless it is turned off.
-std::unique_ptr<KernelCache> openCache() {
-  std::optional<std::string> directory = KernelCache::getDefaultDirectory();
-  if (!directory)
-    return nullptr;
-  // Called from any thread; what it says belongs to no kernel.
-  auto warn = [](StringRef warning) {
-    llvm::errs() << "warning: " << warning << '\n';
-  };
-  return std::make_unique<KernelCache>(::varve::KernelCacheOptions{*directory},
-                                       warn);
 }
 
 /// Says what compilers said, but for remarks, which hold for all kernels alike.
@@ -139,6 +130,11 @@ LogicalResult report(ModuleOp program, std::vector<Job> &jobs) {
   return success(ok);
 }
 
+bool isForGpu(ModuleOp module) {
+  FailureOr<const ::varve::TargetModel *> target = getTargetOf(module);
+  return succeeded(target) && (*target)->isGpu();
+}
+
 struct CompileKernels
     : public mlir::varve::impl::CompileKernelsPassBase<CompileKernels> {
   using CompileKernelsPassBase::CompileKernelsPassBase;
@@ -149,7 +145,7 @@ struct CompileKernels
 
 /// Without one, and with `ptx`, NVIDIA kernels stay PTX.
 void CompileKernels::findAssembler(CompileSettings &settings) {
-  if (ptx)
+  if (ptx || llvm::none_of(getOperation().getOps<ModuleOp>(), isForGpu))
     return;
   llvm::Expected<::varve::PtxasTool> tool = ::varve::PtxasTool::find();
   if (tool) {
@@ -168,10 +164,8 @@ void CompileKernels::runOnOperation() {
     return signalPassFailure();
   CompileSettings settings;
   settings.strict = strict;
-  if (llvm::any_of(*jobs,
-                   [](const Job &job) { return job.source.target->isGpu(); }))
-    findAssembler(settings);
-  std::unique_ptr<KernelCache> cache = openCache();
+  findAssembler(settings);
+  std::unique_ptr<KernelCache> cache = ::varve::openKernelCache();
   settings.cache = cache.get();
   {
     ::varve::ProgressLine progress;
@@ -179,7 +173,11 @@ void CompileKernels::runOnOperation() {
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
     for (Job &job : *jobs)
       pool.async([&] {
-        job.result = compileKernel(job.source, settings);
+        // One entry is enough for a kernel.
+        CompileSettings its = settings;
+        if (job.recordKey)
+          its.cache = nullptr;
+        job.result = compileKernel(job.source, its);
         progress.show("binary: " + llvm::Twine(++done) + " of " +
                       llvm::Twine(jobs->size()) + " kernels");
       });
@@ -189,8 +187,9 @@ void CompileKernels::runOnOperation() {
     cache->prune();
   if (failed(report(getOperation(), *jobs)))
     return signalPassFailure();
-  for (Job &job : *jobs)
-    replaceByBinary(job);
+  for (Job &job : *jobs) {
+    remember(replaceByBinary(job), job, cache.get());
+  }
 }
 
 } // namespace

@@ -4,6 +4,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def RecallKernelsPass : Pass<"plan-recall-kernels", "::mlir::ModuleOp"> {
+  let summary = "Replace kernels that were compiled before by their machine code";
+  let description = [{
+    Looks every `plan.kernel` of a target's module up in the kernel cache, by the
+    tile function in it, and replaces it by the `plan.binary` that it became the
+    last time. The others get an attribute with their key, under which
+    `plan-compile-kernels` stores them.
+
+    For runs that go on to the binary phase without an artefact in between; a
+    kernel that was edited after it was lowered must not have the attribute. The
+    options are those of `plan-compile-kernels`.
+  }];
+  let options = [
+    Option<"ptx", "ptx", "bool", /*default=*/"false",
+           "Look for PTX even if ptxas is here">,
+    Option<"strict", "strict", "bool", /*default=*/"true",
+           "Look for kernels that were held to it">
+  ];
+}
+
 def CompileKernelsPass : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Compile the kernels of all targets to machine code";
   let description = [{

@@ -70,13 +70,15 @@ static void verifyLower(OpPassManager &pm, const PhaseOptions &) {
   pm.addPass(mlir::varve::createVerifyLoweredPass());
 }
 
-static void buildTarget(OpPassManager &pm, const PhaseOptions &) {
+static void buildTarget(OpPassManager &pm, const PhaseOptions &options) {
   OpPassManager &target = pm.nest<ModuleOp>();
   target.addPass(mlir::varve::createPlanInlinePass());
   target.addPass(createCanonicalizerPass());
   target.addPass(mlir::varve::createPlanVerifyPass());
   target.addNestedPass<plan::FuncOp>(mlir::varve::createPlanShareStoragePass());
   target.addPass(mlir::varve::createPlanOutlineKernelsPass());
+  if (options.recallKernels)
+    target.addPass(mlir::varve::createRecallKernelsPass({options.ptx}));
   target.addNestedPass<plan::KernelOp>(mlir::varve::createLowerKernelPass());
 }
 

@@ -198,6 +198,8 @@ static Expected<int> runCompile() {
   options.precision = resolvePrecision(modelOptions, **module);
   options.ptx = ptx;
   options.layerPrograms = layerPrograms;
+  // An artefact of the target phase has all kernels.
+  options.recallKernels = dump.empty() && last->name != "target";
   for (const std::string &name : *targetNames)
     options.targets.push_back(name);
   if (Error error = compile(**module, first, *last, options))

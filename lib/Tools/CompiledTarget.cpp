@@ -102,6 +102,7 @@ compilePackage(const ModelOptions &options, LoadedModel &model,
   phaseOptions.precision = resolvePrecision(options, **module);
   phaseOptions.targets = {target};
   phaseOptions.layerPrograms = layerPrograms;
+  phaseOptions.recallKernels = true;
   const Phase &last = phases().back();
   if (Error error = runPhases(**module, *quantize, last, phaseOptions,
                               [](const Phase &) { return Error::success(); }))
