@@ -1,12 +1,17 @@
 //===- RandomRows.cpp - Weights from a seed, row by row -------------------===//
 
 #include "lib/Checkpoint/RandomRows.h"
+#include "lib/Checkpoint/PhiloxBlocks.h"
 #include "lib/Checkpoint/TensorNames.h"
 #include "varve/Support/Assert.h"
 #include "varve/Support/Floats.h"
 #include "varve/Support/Philox.h"
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +19,9 @@
 #include <xxhash.h>
 
 namespace varve {
+
+static_assert(std::endian::native == std::endian::little,
+              "stored rows are copied from words");
 
 namespace {
 
@@ -30,7 +38,19 @@ struct Stream {
          static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32)},
         key);
   }
+
+  /// The blocks [first, end), four words each.
+  std::vector<uint32_t> blocks(uint64_t first, uint64_t end) const {
+    std::vector<uint32_t> words(4 * (end - first));
+    philoxBlocks(key, number, first, words);
+    return words;
+  }
 };
+
+template <typename Code>
+void store(std::span<uint8_t> out, size_t index, Code code) {
+  std::memcpy(out.data() + index * sizeof(Code), &code, sizeof(Code));
+}
 
 /// Mean square of an FP4 code when all sixteen are equally frequent: that of
 /// 0, 0.5, 1, 1.5, 2, 3, 4, 6.
@@ -106,7 +126,27 @@ public:
     VARVE_ASSERT(false, "only integer tensors are read as integers");
   }
 
+  void readStored(int64_t row, std::span<uint8_t> out) const override {
+    if (type == WeightType::I64 || type == WeightType::I32) {
+      std::vector<int64_t> numbers(columns());
+      readRow(row, numbers);
+      for (size_t i = 0; i < numbers.size(); ++i)
+        if (type == WeightType::I64)
+          store(out, i, numbers[i]);
+        else
+          store(out, i, static_cast<int32_t>(numbers[i]));
+      return;
+    }
+    // Scales in F32; all other tensors of numbers know a shorter way.
+    VARVE_ASSERT(type == WeightType::F32, "a row has a stored form");
+    std::vector<float> numbers(columns());
+    readRow(row, numbers);
+    std::memcpy(out.data(), numbers.data(), out.size());
+  }
+
 protected:
+  size_t columns() const { return static_cast<size_t>(shape.back()); }
+
   /// The stream of a row, and the row's number in its tensor.
   std::pair<const Stream &, uint64_t> locate(int64_t row,
                                              size_t outSize) const {
@@ -124,6 +164,33 @@ private:
   int64_t rows = 1;
   int64_t rowsPerStream = 1;
 };
+
+/// A normal number times 65536 or so: the sum of two words' halves, less its
+/// mean.
+int32_t sumOfHalves(uint32_t a, uint32_t b) {
+  auto sum =
+      static_cast<int32_t>((a & 0xFFFF) + (a >> 16) + (b & 0xFFFF) + (b >> 16));
+  return sum - 2 * 65535;
+}
+
+/// What E4M3 stores of `mean + sum * factor`, by sum + 2 * 65535. Tables are
+/// kept: a model has few.
+using CodeTable = std::vector<uint8_t>;
+std::shared_ptr<const CodeTable> codesOfSums(float mean, float factor) {
+  static std::mutex mutex;
+  static std::map<std::pair<float, float>, std::shared_ptr<const CodeTable>>
+      tables;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<const CodeTable> &table = tables[{mean, factor}];
+  if (!table) {
+    auto codes = std::make_shared<CodeTable>(4 * 65535 + 1);
+    for (int32_t i = 0; i <= 4 * 65535; ++i)
+      (*codes)[i] =
+          floatToE4m3(mean + static_cast<float>(i - 2 * 65535) * factor);
+    table = codes;
+  }
+  return table;
+}
 
 /// Numbers of approximately normal distribution, rounded to the type. A block
 /// of random words makes two: each the sum of four 16-bit numbers, whose mean
@@ -146,13 +213,38 @@ public:
       uint64_t index = element + i;
       if (i == 0 || index % 2 == 0)
         words = stream(index / 2);
-      uint32_t a = words[index % 2 * 2], b = words[index % 2 * 2 + 1];
-      int32_t sum = (a & 0xFFFF) + (a >> 16) + (b & 0xFFFF) + (b >> 16);
-      out[i] = rounded(mean + static_cast<float>(sum - 2 * 65535) * factor);
+      out[i] = rounded(valueOf(words[index % 2 * 2], words[index % 2 * 2 + 1]));
+    }
+  }
+
+  void readStored(int64_t row, std::span<uint8_t> out) const override {
+    auto [stream, number] = locate(row, columns());
+    uint64_t first = number * columns(), end = first + columns();
+    std::vector<uint32_t> words = stream.blocks(first / 2, divideCeil(end, 2));
+    const uint32_t *pair = words.data() + first % 2 * 2;
+    if (type == WeightType::F8E4M3) {
+      std::shared_ptr<const CodeTable> codes = codesOfSums(mean, factor);
+      const uint8_t *middle = codes->data() + 2 * 65535;
+      for (size_t i = 0; i < columns(); ++i, pair += 2)
+        out[i] = middle[sumOfHalves(pair[0], pair[1])];
+      return;
+    }
+    for (size_t i = 0; i < columns(); ++i, pair += 2) {
+      float value = valueOf(pair[0], pair[1]);
+      if (type == WeightType::BF16)
+        store(out, i, floatToBf16(value));
+      else if (type == WeightType::F16)
+        store(out, i, floatToF16(value));
+      else
+        store(out, i, value);
     }
   }
 
 private:
+  float valueOf(uint32_t a, uint32_t b) const {
+    return mean + static_cast<float>(sumOfHalves(a, b)) * factor;
+  }
+
   float rounded(float value) const {
     switch (type) {
     case WeightType::BF16:
@@ -185,6 +277,18 @@ public:
       out[i] = e2m1ToFloat(words[index / 8 % 4] >> (index % 8 * 4) & 0xF);
     }
   }
+
+  /// A row begins with a whole byte, for it has an even number of columns.
+  void readStored(int64_t row, std::span<uint8_t> out) const override {
+    auto [stream, number] = locate(row, columns());
+    uint64_t first = number * columns(), end = first + columns();
+    std::vector<uint32_t> words =
+        stream.blocks(first / 32, divideCeil(end, 32));
+    std::memcpy(out.data(),
+                reinterpret_cast<const uint8_t *>(words.data()) +
+                    first % 32 / 2,
+                out.size());
+  }
 };
 
 /// Scales of FP8 and FP4, as powers of two in E8M0 or in F32.
@@ -206,6 +310,17 @@ public:
         words = stream(index / 4);
       out[i] = words[index % 4] < often ? 2 * low : low;
     }
+  }
+
+  void readStored(int64_t row, std::span<uint8_t> out) const override {
+    if (type != WeightType::F8E8M0)
+      return RandomTensor::readStored(row, out);
+    auto [stream, number] = locate(row, columns());
+    uint64_t first = number * columns(), end = first + columns();
+    std::vector<uint32_t> words = stream.blocks(first / 4, divideCeil(end, 4));
+    uint8_t code = e8m0FromPowerOfTwo(low);
+    for (size_t i = 0; i < columns(); ++i)
+      out[i] = static_cast<uint8_t>(code + (words[first % 4 + i] < often));
   }
 
 private:

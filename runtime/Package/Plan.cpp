@@ -193,6 +193,22 @@ int64_t Storage::evaluate(const Sizes &most) const {
   return bytes;
 }
 
+std::vector<size_t> Program::launchesFor(const Plan &plan,
+                                         const Sizes &sizes) const {
+  std::vector<bool> holds = {true};
+  for (const std::vector<Interval> &condition : conditions)
+    holds.push_back(std::all_of(
+        condition.begin(), condition.end(), [&](const Interval &interval) {
+          int64_t value = plan.sizes[interval.value].evaluate(sizes);
+          return interval.low <= value && value <= interval.high;
+        }));
+  std::vector<size_t> result;
+  for (size_t i = 0; i < launches.size(); ++i)
+    if (holds[launches[i].condition])
+      result.push_back(i);
+  return result;
+}
+
 int Program::findPort(std::string_view name) const {
   for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)

@@ -260,6 +260,8 @@ struct Port {
   bool isOutput = false;
 };
 
+struct Plan;
+
 struct Program {
   std::string name;
   std::vector<Port> ports;
@@ -267,6 +269,9 @@ struct Program {
   /// A condition holds if all of its intervals do.
   std::vector<std::vector<Interval>> conditions;
   std::vector<Launch> launches;
+
+  /// The launches whose conditions hold in a step of these sizes, by position.
+  std::vector<size_t> launchesFor(const Plan &plan, const Sizes &sizes) const;
 
   /// Position of a port; -1 if there is none of that name.
   int findPort(std::string_view name) const;

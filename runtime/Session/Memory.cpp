@@ -2,6 +2,7 @@
 
 #include "runtime/Session/Memory.h"
 #include "runtime/Error.h"
+#include "runtime/Weights/SharedExperts.h"
 #include "varve/Package/Format.h"
 #include <algorithm>
 
@@ -78,6 +79,11 @@ Capacity resolve(const Capacity &wanted, const Plan &plan) {
          std::min(most, each * result.maxSequences));
   if (!page)
     result.pages = 0;
+  if (result.expertSets && !countExpertLayers(plan.weights))
+    fail("--share-experts: the model has no routed experts");
+  if (result.expertSets)
+    choose(result.expertSets, "--share-experts",
+           countExpertLayers(plan.weights), "the layers that have experts", 0);
   return result;
 }
 
@@ -99,7 +105,14 @@ MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
   MemoryLayout layout;
   Sizes sizes = largestSizes(capacity, plan);
   Packer weights, pools, ports;
-  for (const Weight &weight : plan.weights) {
+  layout.owners = weightOwners(plan.weights, capacity.expertSets);
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const Weight &weight = plan.weights[i];
+    if (layout.owners[i] != i) {
+      layout.sharedBytes += weight.getBytes();
+      layout.weights.push_back(-1);
+      continue;
+    }
     std::optional<Bytes> mapped =
         mapsWeights ? source.map(weight) : std::nullopt;
     uintptr_t alignment = std::max(1u, bitsOf(weight.element) / 8);
@@ -111,6 +124,8 @@ MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
     }
     layout.weights.push_back(weights.add(weight.getBytes()));
   }
+  for (size_t i = 0; i < plan.weights.size(); ++i)
+    layout.weights[i] = layout.weights[layout.owners[i]];
   layout.weightBytes = weights.getEnd();
   for (const Pool &pool : plan.pools)
     layout.pools.push_back(pools.add(pool.bytes.evaluate(sizes)));
@@ -139,10 +154,13 @@ MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
 }
 
 std::string MemoryLayout::describe() const {
-  std::string mapped = mappedBytes
-                           ? fmt::format(" ({} more stay in the mapped files)",
-                                         bytesText(mappedBytes))
-                           : "";
+  std::string mapped;
+  if (mappedBytes)
+    mapped += fmt::format(" ({} more stay in the mapped files)",
+                          bytesText(mappedBytes));
+  if (sharedBytes)
+    mapped += fmt::format(" ({} more are experts that layers share)",
+                          bytesText(sharedBytes));
   return fmt::format(
       "weights {}{} + pools {} + scratch {} + inputs and outputs "
       "{} = {} ({} bytes)",

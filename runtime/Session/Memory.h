@@ -25,6 +25,8 @@ struct Capacity {
                        ///< or maxTokens if that is less
   int64_t pages = 0;   ///< of all sequences together; default as many as
                        ///< maxSequences sequences of `context` tokens fill
+  int64_t expertSets = 0; ///< layers whose routed experts serve all layers;
+                          ///< default 0: every layer has its own
 };
 
 /// Fills in the defaults. Throws if a number is negative or beyond the model's.
@@ -40,6 +42,8 @@ Sizes largestSizes(const Capacity &capacity, const Plan &plan);
 struct MemoryLayout {
   /// By weight; -1: used where the source has it.
   std::vector<int64_t> weights;
+  /// By weight: the weight whose bytes it uses, mostly itself.
+  std::vector<size_t> owners;
   std::vector<int64_t> pools;
   /// By program, by piece of scratch. Programs share the arena.
   std::vector<std::vector<int64_t>> storages;
@@ -51,6 +55,8 @@ struct MemoryLayout {
   int64_t weightBytes = 0, poolBytes = 0, scratchBytes = 0, portBytes = 0;
   /// Weights that stay in the mapped files, and allocate nothing.
   int64_t mappedBytes = 0;
+  /// Weights that use the bytes of others, and allocate nothing.
+  int64_t sharedBytes = 0;
 
   int64_t getTotal() const {
     return weightBytes + poolBytes + scratchBytes + portBytes;

@@ -143,12 +143,13 @@ void Model::load(const Progress &progress) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     int64_t offset = getLayout().weights[i];
     if (offset < 0) {
-      Bytes mapped = *getWeights().map(plan.weights[i]);
+      Bytes mapped = *getWeights().map(plan.weights[getLayout().owners[i]]);
       weightAddresses.push_back(reinterpret_cast<uint64_t>(mapped.data()));
       continue;
     }
     weightAddresses.push_back(weights.getAddress() + offset);
-    loadWeight(i, done, progress);
+    if (getLayout().owners[i] == i)
+      loadWeight(i, done, progress);
   }
   getDevice().synchronize();
   if (progress)
@@ -186,13 +187,6 @@ Model::evaluate(const Program &program, const Sizes &sizes,
   std::vector<int64_t> values;
   for (const Linear &linear : plan.sizes)
     values.push_back(linear.evaluate(sizes));
-  std::vector<bool> holds = {true};
-  for (const std::vector<Interval> &condition : program.conditions)
-    holds.push_back(std::all_of(
-        condition.begin(), condition.end(), [&](const Interval &interval) {
-          int64_t value = values[interval.value];
-          return interval.low <= value && value <= interval.high;
-        }));
   const std::vector<int64_t> &storages =
       getLayout().storages[&program - plan.programs.data()];
   auto numberOf = [&](const Word &word, uint32_t kernel) -> uint64_t {
@@ -216,13 +210,12 @@ Model::evaluate(const Program &program, const Sizes &sizes,
   };
   std::vector<PreparedLaunch> launches;
   std::vector<int64_t> gridSizes;
-  for (const Launch &launch : program.launches) {
-    if (!holds[launch.condition])
-      continue;
+  for (size_t index : program.launchesFor(plan, sizes)) {
+    const Launch &launch = program.launches[index];
     const Kernel &kernel = plan.kernels[launch.kernel];
     PreparedLaunch prepared;
     prepared.kernel = launch.kernel;
-    prepared.launch = &launch - program.launches.data();
+    prepared.launch = index;
     gridSizes.clear();
     for (const Word &word : launch.gridSizes)
       gridSizes.push_back(numberOf(word, launch.kernel));
@@ -260,7 +253,7 @@ Batch &Model::prepare(const Program &program, const Sizes &sizes,
                       bool replayed) {
   VARVE_ASSERT(portAddresses.size() == program.ports.size(),
                "an address for every port");
-  for (auto it = kept.begin(); it != kept.end(); ++it)
+  for (auto it = kept.begin(); replayed && it != kept.end(); ++it)
     if (it->program == &program && it->sizes.values == sizes.values &&
         it->portAddresses == portAddresses) {
       kept.splice(kept.begin(), kept, it);

@@ -7,6 +7,7 @@
 #include "varve/Support/SeededState.h"
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 
 namespace varve::runtime {
@@ -29,8 +30,8 @@ Bytes bytesOf(std::span<const int32_t> numbers) {
 
 } // namespace
 
-Session::Session(std::shared_ptr<Model> loaded)
-    : model(std::move(loaded)),
+Session::Session(std::shared_ptr<Model> loaded, bool replays)
+    : model(std::move(loaded)), replays(replays),
       pages(model->getCapacity().maxSequences,
             largestSizes(model->getCapacity(),
                          model->getPlan())[Symbol::SequencePages],
@@ -320,40 +321,57 @@ static const Program &stepOf(const Plan &plan) {
   return *program;
 }
 
-void Session::step(std::span<const StepToken> tokens,
-                   std::vector<float> &logits) {
+Batch &Session::begin(std::span<const StepToken> tokens, bool replayed,
+                      Arranged &step) {
   const Program &program = stepOf(model->getPlan());
-  Arranged step = arrange(tokens, /*mustBeGrouped=*/false, /*padded=*/true);
+  step = arrange(tokens, /*mustBeGrouped=*/false, /*padded=*/true);
   std::vector<uint64_t> addresses = stepPorts(program, step);
   upload(step);
-  bool replayed = step.tokens <= mostPadded;
-  model
-      ->prepare(program, model->sizesOf(step.tokens, step.rows), addresses,
-                replayed)
-      .run();
-  logits.resize(step.realRows * getVocabSize());
-  model->getDevice().download({reinterpret_cast<uint8_t *>(logits.data()),
-                               logits.size() * sizeof(float)},
-                              model->getPorts() + model->getLayout().outputs);
+  return model->prepare(program, model->sizesOf(step.tokens, step.rows),
+                        addresses, replayed && step.tokens <= mostPadded);
+}
+
+void Session::advance(const Arranged &step) {
   for (size_t i = 0; i < sequences.size(); ++i)
     sequences[i].length = step.lengths[i];
 }
 
+void Session::step(std::span<const StepToken> tokens,
+                   std::vector<float> &logits) {
+  Arranged step;
+  begin(tokens, replays, step).run();
+  logits.resize(step.realRows * getVocabSize());
+  model->getDevice().download({reinterpret_cast<uint8_t *>(logits.data()),
+                               logits.size() * sizeof(float)},
+                              model->getPorts() + model->getLayout().outputs);
+  advance(step);
+}
+
 std::vector<std::pair<uint32_t, double>>
 Session::profile(std::span<const StepToken> tokens) {
-  const Program &program = stepOf(model->getPlan());
-  Arranged step = arrange(tokens, /*mustBeGrouped=*/false, /*padded=*/true);
-  std::vector<uint64_t> addresses = stepPorts(program, step);
-  upload(step);
-  Batch &batch = model->prepare(program, model->sizesOf(step.tokens, step.rows),
-                                addresses, false);
+  Arranged step;
+  Batch &batch = begin(tokens, /*replayed=*/false, step);
   std::vector<double> seconds = batch.runTimed();
   std::vector<std::pair<uint32_t, double>> result;
   for (size_t i = 0; i < seconds.size(); ++i)
     result.emplace_back(batch.getLaunch(i), seconds[i]);
-  for (size_t i = 0; i < sequences.size(); ++i)
-    sequences[i].length = step.lengths[i];
+  advance(step);
   return result;
+}
+
+double Session::timeLaunches(std::span<const StepToken> tokens,
+                             int64_t repetitions) {
+  using Clock = std::chrono::steady_clock;
+  Arranged step;
+  Batch &batch = begin(tokens, replays, step);
+  model->getDevice().synchronize();
+  Clock::time_point start = Clock::now();
+  for (int64_t i = 0; i < repetitions; ++i)
+    batch.run();
+  model->getDevice().synchronize();
+  advance(step);
+  return std::chrono::duration<double>(Clock::now() - start).count() /
+         static_cast<double>(repetitions);
 }
 
 void Session::run(std::string_view name, std::span<const StepToken> tokens,
@@ -403,8 +421,7 @@ void Session::run(std::string_view name, std::span<const StepToken> tokens,
   for (auto [data, address] : outputs)
     device.download(data->bytes, address);
   device.synchronize();
-  for (size_t i = 0; i < sequences.size(); ++i)
-    sequences[i].length = step.lengths[i];
+  advance(step);
 }
 
 } // namespace varve::runtime

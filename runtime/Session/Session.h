@@ -33,7 +33,9 @@ struct PortData {
 
 class Session {
 public:
-  explicit Session(std::shared_ptr<Model> model);
+  /// `replays`: small steps are recorded once and replayed, where the device
+  /// can do that.
+  explicit Session(std::shared_ptr<Model> model, bool replays = true);
 
   Model &getModel() { return *model; }
   int64_t getVocabSize() const { return model->getPlan().model.vocab; }
@@ -75,6 +77,11 @@ public:
   std::vector<std::pair<uint32_t, double>>
   profile(std::span<const StepToken> tokens);
 
+  /// For measurements: runs the launches of such a step `repetitions` times
+  /// behind one another and returns the seconds that one run took, without
+  /// uploads and downloads. Sequences advance once.
+  double timeLaunches(std::span<const StepToken> tokens, int64_t repetitions);
+
 private:
   struct Sequence {
     bool used = false;
@@ -92,7 +99,11 @@ private:
   void checkSlot(int32_t slot) const;
   Arranged arrange(std::span<const StepToken> tokens, bool mustBeGrouped,
                    bool padded);
+  /// Checks the tokens, uploads them, and returns the launches of `step`.
+  Batch &begin(std::span<const StepToken> tokens, bool replayed,
+               Arranged &step);
   void upload(const Arranged &step);
+  void advance(const Arranged &step);
   /// Address of a port that the runtime fills; 0 for others.
   uint64_t runtimePort(const Port &port, const Arranged &step) const;
   std::vector<uint64_t> stepPorts(const Program &program, const Arranged &step);
@@ -104,6 +115,7 @@ private:
   int64_t rowOf(const Pool &pool, int32_t slot, int64_t row) const;
 
   std::shared_ptr<Model> model;
+  bool replays;
   PageTable pages;
   std::vector<Sequence> sequences;
 };

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Tool/Common.h"
+#include "runtime/Tool/GenerationBench.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -169,11 +170,40 @@ std::string kernelTable(std::span<const KernelRow> rows, double bandwidth,
   return text;
 }
 
-std::string asJson(const std::string &model, const std::string &device,
-                   std::span<const StepRow> steps,
-                   std::span<const KernelRow> kernels, double bandwidth) {
+/// Memory as it was computed, as it was allocated, and as the device says.
+struct MemoryFacts {
+  int64_t needed = 0, allocated = 0, freeBefore = 0, freeAfter = 0;
+};
+
+nlohmann::json toJson(const GenerationReport &report) {
+  nlohmann::json phases = nlohmann::json::array();
+  for (const PhaseRow &row : report.phases)
+    phases.push_back({{"phase", row.phase},
+                      {"tokens", row.tokens},
+                      {"steps", row.steps},
+                      {"seconds", row.seconds},
+                      {"weight_bytes", row.weightBytes},
+                      {"cache_bytes", row.cacheBytes},
+                      {"operations", row.operations}});
+  return {{"phases", phases},
+          {"distinct_tokens", report.distinctTokens},
+          {"lowest_logit", report.lowest},
+          {"highest_logit", report.highest},
+          {"repeats", report.repeats},
+          {"same_without_graphs", report.sameWithoutGraphs},
+          {"experts_unknown", report.expertsUnknown}};
+}
+
+nlohmann::json asJson(const std::string &model, const std::string &device,
+                      const MemoryFacts &memory, std::span<const StepRow> steps,
+                      std::span<const KernelRow> kernels, double bandwidth) {
   nlohmann::json result = {{"model", model},
                            {"device", device},
+                           {"memory",
+                            {{"needed", memory.needed},
+                             {"allocated", memory.allocated},
+                             {"free_before", memory.freeBefore},
+                             {"free_after", memory.freeAfter}}},
                            {"steps", nlohmann::json::array()},
                            {"kernels", nlohmann::json::array()}};
   for (const StepRow &row : steps)
@@ -193,7 +223,7 @@ std::string asJson(const std::string &model, const std::string &device,
   }
   if (bandwidth > 0)
     result["copy_bandwidth"] = bandwidth;
-  return result.dump(2) + "\n";
+  return result;
 }
 
 void checkNumbers(const BenchOptions &options) {
@@ -201,6 +231,10 @@ void checkNumbers(const BenchOptions &options) {
       options.format != "json")
     fail(ErrorCode::Usage, "--format: expected md, csv or json, got {}",
          inQuotes(options.format));
+  if (options.prompt < 0 || options.generated < 0)
+    fail("--prompt and --new: expected numbers that are not negative, got {} "
+         "and {}",
+         options.prompt, options.generated);
   if (options.repetitions < 1)
     fail("--repeat: expected at least 1, got {}", options.repetitions);
   for (const std::vector<int64_t> *counts : {&options.decode, &options.prefill})
@@ -216,17 +250,58 @@ int64_t largest(const std::vector<int64_t> &values) {
   return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
 }
 
-int bench(const BenchOptions &options) {
-  checkNumbers(options);
+Capacity capacityFor(const BenchOptions &options) {
   Capacity capacity;
   capacity.maxSequences = std::max<int64_t>(largest(options.decode), 1);
+  // A long prompt is processed in steps of so many tokens.
+  constexpr int64_t mostOfPrompt = 4096;
   capacity.maxTokens =
-      std::max(capacity.maxSequences, largest(options.prefill));
+      std::max({capacity.maxSequences, largest(options.prefill),
+                std::min(options.prompt, mostOfPrompt)});
   capacity.maxRows = capacity.maxSequences;
-  capacity.context = largest(options.contexts) +
-                     std::max<int64_t>(largest(options.prefill), 1);
-  LoadedPackage loaded = loadPackage(options, capacity);
-  Session session(loaded.model);
+  capacity.context =
+      std::max(largest(options.contexts) +
+                   std::max<int64_t>(largest(options.prefill), 1),
+               options.prompt ? options.prompt + options.generated : 0);
+  return capacity;
+}
+
+MemoryFacts memoryOf(const LoadedPackage &loaded) {
+  Device &device = loaded.model->getDevice();
+  MemoryFacts facts{loaded.model->getLayout().getTotal(), device.getAllocated(),
+                    loaded.freeBefore, device.getFreeMemory()};
+  note("memory: needed {} bytes, allocated {}; free on the device before {}, "
+       "after {}, with code and what the driver keeps {} less",
+       withCommas(facts.needed), withCommas(facts.allocated),
+       withCommas(facts.freeBefore), withCommas(facts.freeAfter),
+       withCommas(facts.freeBefore - facts.freeAfter));
+  return facts;
+}
+
+void describeGeneration(const GenerationReport &report) {
+  note("generation: {} different tokens, logits from {:.3f} to {:.3f}, all "
+       "finite; runs are {}, without graphs {}{}",
+       report.distinctTokens, report.lowest, report.highest,
+       report.repeats ? "the same to the bit" : "DIFFERENT",
+       report.sameWithoutGraphs ? "too" : "DIFFERENT",
+       report.expertsUnknown ? "; experts' bytes are not counted, for no layer "
+                               "says how many a token takes"
+                             : "");
+}
+
+int bench(const BenchOptions &options) {
+  checkNumbers(options);
+  LoadedPackage loaded = loadPackage(options, capacityFor(options));
+  MemoryFacts memory = memoryOf(loaded);
+  std::optional<GenerationReport> generation;
+  if (options.prompt) {
+    constexpr int64_t mostPasses = 2;
+    generation = measureGeneration(loaded, options.prompt, options.generated,
+                                   std::min(options.repetitions, mostPasses),
+                                   options.graphs);
+    describeGeneration(*generation);
+  }
+  Session session(loaded.model, options.graphs);
   std::vector<StepRow> steps;
   std::vector<KernelRow> kernels;
   for (bool decode : {true, false})
@@ -250,12 +325,18 @@ int bench(const BenchOptions &options) {
          "stacks of experts it is not known",
          bandwidth * 1e-9);
   if (options.format == "json") {
-    print(asJson(loaded.model->getPlan().model.name, device.describe(), steps,
-                 kernels, bandwidth));
+    nlohmann::json result =
+        asJson(loaded.model->getPlan().model.name, device.describe(), memory,
+               steps, kernels, bandwidth);
+    if (generation)
+      result["generation"] = toJson(*generation);
+    print(result.dump(2) + "\n");
     return 0;
   }
   bool csv = options.format == "csv";
   print(stepTable(steps, csv));
+  if (generation)
+    print(generationTable(*generation, csv));
   if (options.kernels)
     print(kernelTable(kernels, bandwidth, csv));
   return 0;

@@ -29,6 +29,10 @@ struct RunTarget {
   std::string weights;
   unsigned threads = 0;
   int64_t maxSequences = 0, context = 0, maxTokens = 0, maxRows = 0, pages = 0;
+  /// Layers whose routed experts serve all layers; 0: each has its own.
+  int64_t expertSets = 0;
+  /// Small steps are recorded as graphs and replayed, where the device can.
+  bool graphs = true;
 };
 
 struct RunOptions : RunTarget {
@@ -57,6 +61,9 @@ struct BenchOptions : RunTarget {
   std::vector<int64_t> decode = {1}, prefill = {512};
   /// Tokens that the sequences have before.
   std::vector<int64_t> contexts = {0};
+  /// A prompt's tokens and tokens to generate behind it, of one sequence; the
+  /// prompt 0: no such measurement.
+  int64_t prompt = 0, generated = 64;
   int64_t repetitions = 20;
   bool kernels = false;
   std::string format = "md"; ///< md, csv, json

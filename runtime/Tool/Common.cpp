@@ -67,7 +67,8 @@ LoadedPackage loadPackage(const RunTarget &options, const Capacity &capacity) {
                   chosen(options.context, capacity.context),
                   chosen(options.maxTokens, capacity.maxTokens),
                   chosen(options.maxRows, capacity.maxRows),
-                  chosen(options.pages, capacity.pages)};
+                  chosen(options.pages, capacity.pages),
+                  options.expertSets};
   double beforeWeights = whole.seconds();
   PlannedModel planned(package, std::move(plan), device, options.weights,
                        wanted);
@@ -75,6 +76,7 @@ LoadedPackage loadPackage(const RunTarget &options, const Capacity &capacity) {
   note("memory for {} sequences of {} tokens, {} tokens a step: {}",
        room.maxSequences, room.context, room.maxTokens,
        planned.getLayout().describe());
+  loaded.freeBefore = device->getFreeMemory();
   ProgressBar bar;
   double firstWeight = -1;
   loaded.model = std::make_shared<Model>(std::move(planned),

@@ -17,6 +17,7 @@ struct LoadedPackage {
   std::shared_ptr<Model> model;
   double packageSeconds = 0; ///< opening, verifying, choosing, loading code
   double weightSeconds = 0;
+  int64_t freeBefore = 0; ///< bytes on the device, with nothing loaded
 };
 
 /// Opens, chooses, says on standard error what was chosen and how much memory

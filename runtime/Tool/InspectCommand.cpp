@@ -1,5 +1,6 @@
 //===- InspectCommand.cpp - What is in a package --------------------------===//
 
+#include "runtime/Session/Traffic.h"
 #include "runtime/Tool/Common.h"
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,13 @@ struct TargetFacts {
   uint32_t registers = 0, sharedBytes = 0, spillBytes = 0;
   Capacity capacity;
   MemoryLayout layout;
+  /// Steps of one token and of as many as there is room for, if the package has
+  /// whole models.
+  struct StepFacts {
+    int64_t tokens, launches;
+    Traffic traffic;
+  };
+  std::vector<StepFacts> steps;
 };
 
 TargetFacts factsOf(const Package &package, const std::string &target,
@@ -30,13 +38,26 @@ TargetFacts factsOf(const Package &package, const std::string &target,
     facts.sharedBytes = std::max(facts.sharedBytes, kernel.sharedBytes);
     facts.spillBytes += kernel.spillBytes;
   }
-  facts.capacity = resolve({options.maxSequences, options.context,
-                            options.maxTokens, options.maxRows, options.pages},
-                           facts.plan);
+  facts.capacity =
+      resolve({options.maxSequences, options.context, options.maxTokens,
+               options.maxRows, options.pages, options.expertSets},
+              facts.plan);
   // No weight is mapped, so any source will do.
   auto source = openWeights("random", facts.plan.weights);
   facts.layout = layoutMemory(facts.plan, facts.capacity, *source,
                               /*mapsWeights=*/false);
+  const Program *step = facts.plan.find("step");
+  for (int64_t tokens : {int64_t(1), facts.capacity.maxTokens}) {
+    if (!step || (!facts.steps.empty() && tokens == 1))
+      break;
+    Sizes sizes = largestSizes(facts.capacity, facts.plan);
+    sizes[Symbol::Tokens] = tokens;
+    sizes[Symbol::Rows] = 1;
+    auto launches =
+        static_cast<int64_t>(step->launchesFor(facts.plan, sizes).size());
+    facts.steps.push_back(
+        {tokens, launches, trafficOf(facts.plan, *step, sizes)});
+  }
   return facts;
 }
 
@@ -52,17 +73,27 @@ std::string describe(const TargetFacts &facts) {
                                  facts.registers, bytesText(facts.sharedBytes),
                                  facts.spillBytes);
   const Capacity &room = facts.capacity;
+  std::string steps;
+  for (const TargetFacts::StepFacts &step : facts.steps)
+    steps +=
+        fmt::format("  step of   {} tokens: {} launches, reads {:.3f} GB of "
+                    "weights{}, {:.3f} GFLOP of products with them\n",
+                    step.tokens, step.launches, 1e-9 * step.traffic.weightBytes,
+                    step.traffic.expertsUnknown ? " without experts" : "",
+                    1e-9 * step.traffic.operations);
   return fmt::format(
-      "target {}\n"
-      "  kernels   {} in {}, {}\n"
-      "  programs  {} ({} launches)\n"
-      "  weights   {} tensors, {}\n"
-      "  memory    {} sequences of {} tokens, {} tokens a step:\n"
-      "            {}\n",
-      plan.target, plan.kernels.size(), bytesText(facts.codeBytes), kernels,
-      fmt::join(programs, ", "), facts.launches, plan.weights.size(),
-      bytesText(facts.weightBytes), room.maxSequences, room.context,
-      room.maxTokens, facts.layout.describe());
+             "target {}\n"
+             "  kernels   {} in {}, {}\n"
+             "  programs  {} ({} launches)\n"
+             "  weights   {} tensors, {}\n"
+             "  memory    {} sequences of {} tokens, {} tokens a step:\n"
+             "            {}\n",
+             plan.target, plan.kernels.size(), bytesText(facts.codeBytes),
+             kernels, fmt::join(programs, ", "), facts.launches,
+             plan.weights.size(), bytesText(facts.weightBytes),
+             room.maxSequences, room.context, room.maxTokens,
+             facts.layout.describe()) +
+         steps;
 }
 
 nlohmann::json toJson(const TargetFacts &facts) {
@@ -74,9 +105,17 @@ nlohmann::json toJson(const TargetFacts &facts) {
                        {"registers", kernel.registers},
                        {"spill_bytes", kernel.spillBytes},
                        {"scratch_bytes", kernel.scratchBytes}});
+  nlohmann::json steps = nlohmann::json::array();
+  for (const TargetFacts::StepFacts &step : facts.steps)
+    steps.push_back({{"tokens", step.tokens},
+                     {"launches", step.launches},
+                     {"weight_bytes", step.traffic.weightBytes},
+                     {"operations", step.traffic.operations},
+                     {"experts_unknown", step.traffic.expertsUnknown}});
   const MemoryLayout &layout = facts.layout;
   return {{"target", facts.plan.target},
           {"kernels", kernels},
+          {"steps", steps},
           {"launches", facts.launches},
           {"code_bytes", facts.codeBytes},
           {"weight_bytes", facts.weightBytes},

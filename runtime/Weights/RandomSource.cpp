@@ -11,10 +11,8 @@
 #include "runtime/Error.h"
 #include "runtime/Weights/CheckpointSource.h"
 #include "runtime/Weights/WeightSource.h"
-#include "varve/Support/Floats.h"
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -46,40 +44,6 @@ std::optional<WeightType> weightTypeOf(Element element) {
   }
 }
 
-template <typename Code>
-void store(std::span<uint8_t> out, size_t index, Code code) {
-  std::memcpy(out.data() + index * sizeof(Code), &code, sizeof(Code));
-}
-
-/// Numbers that the type has, as the type stores them.
-void encode(Element element, std::span<const float> numbers,
-            std::span<uint8_t> out) {
-  for (size_t i = 0; i < numbers.size(); ++i)
-    switch (element) {
-    case Element::F32:
-      store(out, i, numbers[i]);
-      break;
-    case Element::BF16:
-      store(out, i, floatToBf16(numbers[i]));
-      break;
-    case Element::F16:
-      store(out, i, floatToF16(numbers[i]));
-      break;
-    case Element::F8E4M3:
-      out[i] = floatToE4m3(numbers[i]);
-      break;
-    case Element::F8E8M0:
-      out[i] = e8m0FromPowerOfTwo(numbers[i]);
-      break;
-    default:
-      // FP4: the element with the even index in the low half.
-      if (i % 2 == 0)
-        out[i / 2] = floatToE2m1(numbers[i]);
-      else
-        out[i / 2] |= floatToE2m1(numbers[i]) << 4;
-    }
-}
-
 class RandomSource final : public WeightSource {
 public:
   RandomSource(uint64_t seed, std::span<const Weight> weights) : seed(seed) {
@@ -108,25 +72,10 @@ public:
   void read(const Weight &weight, int64_t begin,
             std::span<uint8_t> out) const override {
     std::shared_ptr<RandomRows> rows = rowsOf(weight);
-    int64_t granule = granuleOf(weight), columns = weight.shape.back();
-    bool integers =
-        weight.element == Element::I64 || weight.element == Element::I32;
-    std::vector<float> numbers(integers ? 0 : columns);
-    std::vector<int64_t> ids(integers ? columns : 0);
+    int64_t granule = granuleOf(weight);
     for (int64_t row = begin / granule; !out.empty(); ++row) {
-      std::span<uint8_t> bytes = out.first(granule);
+      rows->readStored(row, out.first(granule));
       out = out.subspan(granule);
-      if (!integers) {
-        rows->readRow(row, numbers);
-        encode(weight.element, numbers, bytes);
-        continue;
-      }
-      rows->readRow(row, ids);
-      for (size_t i = 0; i < ids.size(); ++i)
-        if (weight.element == Element::I64)
-          store(bytes, i, ids[i]);
-        else
-          store(bytes, i, static_cast<int32_t>(ids[i]));
     }
   }
 

@@ -17,8 +17,12 @@ void addTarget(CLI::App &command, RunTarget &target, bool runs) {
   command.add_option("--max-rows", target.maxRows, "logits of a step, in rows");
   command.add_option("--pages", target.pages,
                      "pages of compressed entries of all sequences together");
+  command.add_option("--share-experts", target.expertSets,
+                     "the routed experts of so many layers serve all layers");
   if (!runs)
     return;
+  command.add_flag("!--no-graphs", target.graphs,
+                   "launch kernels one by one, do not replay graphs");
   command.add_option("--device", target.device,
                      "best (default), cpu, cuda or cuda:N");
   command.add_option("--target", target.target,
@@ -85,6 +89,11 @@ int main(int argc, char **argv) {
       ->add_option("--contexts", bench.contexts,
                    "tokens that the sequences have before (0)")
       ->delimiter(',');
+  benchApp->add_option("--prompt", bench.prompt,
+                       "also process a prompt of so many tokens, then "
+                       "generate");
+  benchApp->add_option("--new", bench.generated,
+                       "tokens to generate behind --prompt (64)");
   benchApp->add_option("--repeat", bench.repetitions,
                        "measurements, of which the median is taken (20)");
   benchApp->add_flag("--kernels", bench.kernels, "the time of every kernel");

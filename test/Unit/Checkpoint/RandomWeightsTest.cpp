@@ -1,8 +1,11 @@
 //===- RandomWeightsTest.cpp - Weights from a seed ------------------------===//
 
 #include "lib/Checkpoint/RandomWeights.h"
+#include "lib/Checkpoint/PhiloxBlocks.h"
+#include "lib/Checkpoint/RandomRows.h"
 #include "lib/Checkpoint/WeightInventory.h"
 #include "test/Unit/Checkpoint/CheckpointTestUtils.h"
+#include "varve/Support/Floats.h"
 #include "varve/Support/Philox.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -25,6 +28,98 @@ TEST(Philox, MatchesPublishedVectors) {
   EXPECT_EQ(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
                        {0xa4093822, 0x299f31d0}),
             PhiloxCounter({0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+// Across the end of a word of the counter, and for runs that are no multiple
+// of what is made at once.
+TEST(Philox, RunsAreBlockByBlock) {
+  PhiloxKey key = {0xa4093822, 0x299f31d0};
+  uint64_t number = 0x0370734413198a2e;
+  for (uint64_t first : {uint64_t(0), uint64_t(0xFFFFFFF8), uint64_t(-1)})
+    for (size_t count : {1, 15, 16, 33}) {
+      std::vector<uint32_t> words(4 * count);
+      philoxBlocks(key, number, first, words);
+      for (size_t i = 0; i < count; ++i) {
+        uint64_t block = first + i;
+        PhiloxCounter one = philox4x32({static_cast<uint32_t>(block),
+                                        static_cast<uint32_t>(block >> 32),
+                                        static_cast<uint32_t>(number),
+                                        static_cast<uint32_t>(number >> 32)},
+                                       key);
+        for (size_t word = 0; word < 4; ++word)
+          ASSERT_EQ(words[4 * i + word], one[word]) << first << " + " << i;
+      }
+    }
+}
+
+/// What a file stores of `numbers`, by the conversions that have tests of their
+/// own.
+std::vector<uint8_t> stored(WeightType type, std::vector<float> numbers) {
+  std::vector<uint8_t> bytes;
+  auto append = [&](auto code) {
+    auto *begin = reinterpret_cast<const uint8_t *>(&code);
+    bytes.insert(bytes.end(), begin, begin + sizeof(code));
+  };
+  for (size_t i = 0; i < numbers.size(); ++i)
+    switch (type) {
+    case WeightType::BF16:
+      append(floatToBf16(numbers[i]));
+      break;
+    case WeightType::F16:
+      append(floatToF16(numbers[i]));
+      break;
+    case WeightType::F8E4M3:
+      append(floatToE4m3(numbers[i]));
+      break;
+    case WeightType::F8E8M0:
+      append(e8m0FromPowerOfTwo(numbers[i]));
+      break;
+    case WeightType::F4E2M1:
+      if (i % 2)
+        bytes.back() |= floatToE2m1(numbers[i]) << 4;
+      else
+        append(floatToE2m1(numbers[i]));
+      break;
+    default:
+      append(numbers[i]);
+    }
+  return bytes;
+}
+
+TEST(RandomWeights, StoredRowsAreTheSameNumbers) {
+  struct Case {
+    const char *name;
+    WeightType type;
+    int64_t columns;
+  };
+  // Rows that begin within a block of random words, and long ones.
+  for (auto [name, type, columns] : {
+           Case{"a.weight", WeightType::F32, 7},
+           Case{"a.weight", WeightType::BF16, 7},
+           Case{"a.weight", WeightType::F16, 129},
+           Case{"a.weight", WeightType::F8E4M3, 301},
+           Case{"b.norm.weight", WeightType::BF16, 1},
+           Case{"a.weight", WeightType::F4E2M1, 34},
+           Case{"a.weight", WeightType::F4E2M1, 4098},
+           Case{"a.scale", WeightType::F8E8M0, 5},
+           Case{"a.scale", WeightType::F8E8M0, 128},
+           Case{"a.scale", WeightType::F32, 5},
+       }) {
+    std::string problem;
+    RandomWeightsOptions options;
+    options.seed = 3;
+    auto rows = makeRandomRows(name, type, std::vector<int64_t>{9, columns},
+                               options, problem);
+    ASSERT_TRUE(rows) << problem;
+    for (int64_t row = 0; row < 9; ++row) {
+      std::vector<float> numbers(columns);
+      rows->readRow(row, numbers);
+      std::vector<uint8_t> expected = stored(type, numbers);
+      std::vector<uint8_t> bytes(expected.size());
+      rows->readStored(row, bytes);
+      ASSERT_EQ(bytes, expected) << name << " row " << row;
+    }
+  }
 }
 
 // Weights change when LLVM's hash of names does; this one is XXH3's published
