@@ -76,14 +76,19 @@ CheckLimits plainLimits(double rms, double max);
 /// router and the indexer, and with them single positions by any amount: most
 /// positions are held against a bound, not all.
 CheckLimits bf16Limits();
-/// Native precision with FP32 accumulation (test/data/README.md says why
-/// these).
-CheckLimits nativeLimits();
+/// What sums of products are kept in.
+enum class Accumulation {
+  F32,
+  TensorCores, ///< fewer bits than f32 inside an instruction
+};
+
+/// Native precision (test/data/README.md says why these).
+CheckLimits nativeLimits(Accumulation accumulation);
 
 /// The limits of a precision; `rms` and `max`, where not negative, replace all
 /// of them.
-CheckLimits chooseLimits(std::string_view precision, double rms = -1.0,
-                         double max = -1.0);
+CheckLimits chooseLimits(std::string_view precision, Accumulation accumulation,
+                         double rms = -1.0, double max = -1.0);
 
 /// The table that `check` prints, violations behind the rows that have some.
 std::string tableOf(std::span<const CheckRow> rows);

@@ -177,7 +177,8 @@ static Expected<int> runCheck() {
     return module.takeError();
   std::string precision = resolvePrecision(modelOptions, **module);
   Interpreter interpreter(**module, *model->weights);
-  CheckLimits limits = chooseLimits(precision, rmsBound, maxBound);
+  CheckLimits limits =
+      chooseLimits(precision, Accumulation::F32, rmsBound, maxBound);
   Checker checker(interpreter, *reference, limits);
   Expected<std::vector<CheckRow>> rows = compareAll(checker);
   if (!rows)

@@ -3,7 +3,8 @@
 // Two launches. The first multiplies the flattened streams of `rows` tokens
 // with the projection, `split` blocks sharing the sum, `depth` channels at a
 // time, and leaves partial sums. The second adds them in order, makes the
-// coefficients of one token, and does all that follows on its rows.
+// coefficients of one token, and does all that follows on its rows. Sums carry
+// the errors of their additions along.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,14 +48,26 @@ StreamsLowering::chooseStrategies(KernelFuncOp kernel,
                                   const ::varve::TargetModel &target) const {
   MLIRContext *context = kernel.getContext();
   if (!target.isGpu())
-    return {makeStreamStrategy(context, 1, 4, 1, 2, 512, 4),
-            makeStreamStrategy(context, 5, 0, 16, 1, 256, 4)};
+    return {makeStreamStrategy(context, 1, 4, 1, 2, 64, 4),
+            makeStreamStrategy(context, 5, 0, 16, 1, 64, 4)};
   return {makeStreamStrategy(context, 1, 64, 16, 32, 128, 4),
           makeStreamStrategy(context, 65, 0, 32, 4, 64, 4)};
 }
 
 static RankedTensorType typeOf(Value value) {
   return cast<RankedTensorType>(value.getType());
+}
+
+/// Adds a term to a sum and what the sum's roundings have dropped so far. The
+/// streams round to few bits after the coefficients are applied; coefficients
+/// that depend on an order of additions would move some of those roundings, and
+/// with them codes and choices of the layer.
+static std::pair<Value, Value> addCompensated(TileBuilder &b, Value sum,
+                                              Value rest, Value term) {
+  Value next = b.addf(sum, term);
+  Value added = b.subf(next, sum);
+  Value error = b.addf(b.subf(sum, b.subf(next, added)), b.subf(term, added));
+  return {next, b.addf(rest, error)};
 }
 
 /// The first launch.
@@ -79,8 +92,15 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
   Value begin = b.mul(split, chunk);
   Value end = arith::MinUIOp::create(b, b.add(begin, chunk), b.index(K));
   Type f32 = b.getF32Type();
-  SmallVector<Value> initial = {b.zeros({rows, partials.columns}, f32),
-                                b.zeros({rows}, f32)};
+  Value zero = b.zeros({rows, partials.columns}, f32);
+  Value zeroSquare = b.zeros({rows}, f32);
+  SmallVector<Value> initial = {zero, zero, zeroSquare, zeroSquare};
+  // Products of 16-bit streams with the upper half of a weight are exact in
+  // f32, and so, nearly, are their sums; the lower half is 256 times smaller.
+  // Where the matrix product costs little beside the others, it is worth doing
+  // twice.
+  bool isSplit = !builder.getTarget().isGpu() &&
+                 typeOf(op.getStreams()).getElementTypeBitWidth() == 16;
   auto loop = scf::ForOp::create(b, begin, end, b.index(depth), initial);
   {
     OpBuilder::InsertionGuard guard(b);
@@ -88,19 +108,34 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
     Value k = loop.getInductionVar();
     Value u = b.toF32(b.load(x, {row, k}, {rows, depth}));
     Value w = b.toF32(b.load(fn, {b.index(0), k}, {partials.columns, depth}));
-    Value product = tile::DotOp::create(
-        b, u, w, loop.getRegionIterArg(0), /*a_scale=*/Value(),
-        /*b_scale=*/Value(), /*a_transposed=*/false, /*b_transposed=*/true);
+    auto multiply = [&](Value weights) -> Value {
+      return tile::DotOp::create(b, u, weights, zero, /*a_scale=*/Value(),
+                                 /*b_scale=*/Value(), /*a_transposed=*/false,
+                                 /*b_transposed=*/true);
+    };
+    Value low;
+    if (isSplit) {
+      Value high = b.roundTrip(w, b.getBF16Type());
+      low = multiply(b.subf(w, high));
+      w = high;
+    }
+    auto [sum, rest] = addCompensated(b, loop.getRegionIterArg(0),
+                                      loop.getRegionIterArg(1), multiply(w));
+    if (low)
+      rest = b.addf(rest, low);
     Value squares = b.reduce(tile::ReduceKind::Sum, b.mulf(u, u), 1);
-    scf::YieldOp::create(
-        b, ValueRange{product, b.addf(loop.getRegionIterArg(1), squares)});
+    auto [squareSum, squareRest] = addCompensated(
+        b, loop.getRegionIterArg(2), loop.getRegionIterArg(3), squares);
+    scf::YieldOp::create(b, ValueRange{sum, rest, squareSum, squareRest});
   }
-  Value square = b.acrossColumns(loop.getResult(1), partials.columns);
+  Value products = b.addf(loop.getResult(0), loop.getResult(1));
+  Value square = b.acrossColumns(b.addf(loop.getResult(2), loop.getResult(3)),
+                                 partials.columns);
   Value column = b.iota({rows, partials.columns}, 1);
   Value isLast = b.compare(arith::CmpIPredicate::eq, column,
                            b.likeInt(column, partials.columns - 1));
-  b.store(b.select(isLast, square, loop.getResult(0)), sums,
-          {split, row, b.index(0)}, /*dims=*/{1, 2});
+  b.store(b.select(isLast, square, products), sums, {split, row, b.index(0)},
+          /*dims=*/{1, 2});
   kernel.launch();
 }
 

@@ -138,6 +138,7 @@ Value TileBuilder::like(Value a, double value) {
     return constant(getShape(a), element, value);
   return arith::ConstantOp::create(*this, scalarAttr(element, value));
 }
+Value TileBuilder::negf(Value a) { return arith::NegFOp::create(*this, a); }
 Value TileBuilder::likeInt(Value a, int64_t value) {
   auto attr = IntegerAttr::get(getElement(a), value);
   if (auto type = dyn_cast<RankedTensorType>(a.getType()))
@@ -165,7 +166,18 @@ Value TileBuilder::sigmoid(Value z) {
   return divf(like(z, 1.0), addf(e, 1.0));
 }
 Value TileBuilder::rsqrt(Value x) {
-  return divf(like(x, 1.0), math::SqrtOp::create(*this, x));
+  // The root and the division round one after the other. One step of Newton's
+  // method, r + r/2 (1 - x r^2) with the residual in twice the precision, takes
+  // their errors back.
+  Value r = divf(like(x, 1.0), math::SqrtOp::create(*this, x));
+  auto fma = [&](Value a, Value b, Value c) -> Value {
+    return math::FmaOp::create(*this, a, b, c);
+  };
+  Value product = mulf(x, r);
+  Value rest = fma(x, r, negf(product));
+  Value residual = fma(negf(product), r, like(x, 1.0));
+  residual = fma(negf(rest), r, residual);
+  return fma(mulf(r, 0.5), residual, r);
 }
 
 Value TileBuilder::toF32(Value source) {

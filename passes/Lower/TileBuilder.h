@@ -61,6 +61,7 @@ public:
   Value divf(Value a, Value b);
   Value maxf(Value a, Value b);
   Value minf(Value a, Value b);
+  Value negf(Value a);
   /// With a constant in the place of `b`.
   Value addf(Value a, double b) { return addf(a, like(a, b)); }
   Value mulf(Value a, double b) { return mulf(a, like(a, b)); }
@@ -76,7 +77,7 @@ public:
   Value select(Value condition, Value a, Value b);
   /// `1 / (1 + e^-z)`.
   Value sigmoid(Value z);
-  /// Correctly rounded up to the square root and the division.
+  /// Within 0.51 units in the last place, for positive normal `x`.
   Value rsqrt(Value x);
 
   /// A float tile as f32, exactly.

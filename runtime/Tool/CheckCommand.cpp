@@ -256,7 +256,11 @@ int check(const CheckOptions &options) {
     target.weights = options.folder;
   LoadedPackage loaded = loadPackage(target, capacity);
   Session session(loaded.model);
-  CheckLimits limits = chooseLimits(model.precision, options.rms, options.max);
+  CheckLimits limits =
+      chooseLimits(model.precision,
+                   loaded.model->getPlan().isCpu() ? Accumulation::F32
+                                                   : Accumulation::TensorCores,
+                   options.rms, options.max);
   std::vector<CheckRow> rows;
   if (options.layersAlone) {
     rows = checkLayers(session, reference, options.repeat, limits);

@@ -243,19 +243,19 @@ void Lowering::emitDotBlock(const DotPlan &plan, Value m, Value n, int64_t rows,
           }
         }
       };
-  SmallVector<Value> sums;
+  SmallVector<Value> zeros, sums;
   forVectors([&](Value i, Value j, int64_t, int64_t width) {
+    zeros.push_back(code.splat(code.zero(f32), width));
     sums.push_back(evaluate(plan.accumulator, Point{{i, j}, width}));
   });
   if (!plan.aScale && !plan.bScale) {
-    sums = accumulate(plan, m, n, rows, widths, code.index(0),
-                      code.index(plan.k), sums);
+    SmallVector<Value> products = accumulate(
+        plan, m, n, rows, widths, code.index(0), code.index(plan.k), zeros);
+    for (auto [sum, product] : llvm::zip_equal(sums, products))
+      sum = code.create<arith::AddFOp>(sum, product);
   } else {
     auto addScaled = [&](Value block, ValueRange totals) {
-      SmallVector<Value> zeros, next;
-      forVectors([&](Value, Value, int64_t, int64_t width) {
-        zeros.push_back(code.splat(code.zero(f32), width));
-      });
+      SmallVector<Value> next;
       Value begin = code.mul(block, code.index(plan.scaleBlock));
       Value end = code.add(begin, code.index(plan.scaleBlock));
       SmallVector<Value> partial =

@@ -239,7 +239,18 @@ private:
   // Reduce.cpp, Select.cpp
   //===--------------------------------------------------------------------===//
   Value combine(tile::ReduceKind kind, Value a, Value b);
-  Value foldVector(tile::ReduceKind kind, Value vector);
+  /// A reduction on its way: vectors. Sums of f32 have a second one, what
+  /// rounding took from the first.
+  struct Partial {
+    Value total, rest;
+  };
+  Partial beginPartial(tile::ReduceOp op, Value elements);
+  Partial combine(tile::ReduceKind kind, const Partial &a, const Partial &b);
+  Value finishPartial(const Partial &partial);
+  Partial foldVector(tile::ReduceKind kind, Partial partial);
+  Partial reduceLoop(tile::ReduceOp op, const Partial &first, int64_t begin,
+                     int64_t end, int64_t step,
+                     llvm::function_ref<Value(Value)> read);
   Value reduceRow(tile::ReduceOp op, ValueRange outer);
   void lowerReduce(tile::ReduceOp op);
   void lowerScan(tile::ScanOp op);

@@ -3,6 +3,7 @@
 #include "KernelHarness.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 
 using namespace varve;
@@ -148,6 +149,51 @@ TEST(ShapeTest, ReductionToAScalarOfLongAndOddRows) {
       expected += static_cast<int32_t>(x[i] * 1000.0f);
     EXPECT_EQ(y[0], expected) << count;
   }
+}
+
+// The x86 engine carries the errors of its additions along. NVIDIA engines do
+// not, so there is nothing to say about them here.
+TEST(ShapeTest, SumsAreThoseOfExactArithmetic) {
+  if (std::getenv("VARVE_ENGINE"))
+    GTEST_SKIP() << "a property of the x86 engine";
+  const int64_t strides[] = {90, 18, 1}, sizes[] = {3, 5, 18};
+  const std::string shapes[] = {"5x18", "3x18", "3x5"};
+  for (int64_t dim = 0; dim < 3; ++dim) {
+    SCOPED_TRACE(dim);
+    // Magnitudes from 2^-12 to 2^12, and pairs that cancel.
+    std::vector<float> x = makeInput();
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = std::ldexp(x[i], static_cast<int>(i * 7 % 25) - 12);
+    for (size_t i = 0; i + 7 * strides[dim] < x.size(); i += 11)
+      x[i] = 1e4f, x[i + strides[dim]] = -1e4f;
+    std::vector<float> y =
+        runOn<float>("%y = tile.reduce sum %x along " + std::to_string(dim) +
+                         " : tensor<3x5x18xf32>",
+                     shapes[dim], "f32", x);
+    for (size_t i = 0; i < y.size(); ++i) {
+      size_t inner = i % strides[dim], outer = i / strides[dim];
+      size_t base = outer * strides[dim] * sizes[dim] + inner;
+      // Exact: f64 has room for 2^14 beside the last bits of 2^-12.
+      double sum = 0;
+      for (int64_t j = 0; j < sizes[dim]; ++j)
+        sum += x[base + j * strides[dim]];
+      EXPECT_EQ(y[i], static_cast<float>(sum)) << i;
+    }
+  }
+}
+
+TEST(ShapeTest, SumsOfInfinities) {
+  std::vector<float> x = makeInput();
+  x[2] = INFINITY;
+  x[18 + 3] = -INFINITY;
+  x[36 + 4] = INFINITY, x[36 + 5] = -INFINITY;
+  x[54] = x[55] = 3e38f;
+  std::vector<float> y = runOn<float>(
+      "%y = tile.reduce sum %x along 2 : tensor<3x5x18xf32>", "3x5", "f32", x);
+  EXPECT_EQ(y[0], INFINITY);
+  EXPECT_EQ(y[1], -INFINITY);
+  EXPECT_TRUE(std::isnan(y[2]));
+  EXPECT_EQ(y[3], INFINITY) << "beyond the largest float";
 }
 
 TEST(ShapeTest, Scans) {

@@ -40,6 +40,41 @@ func.func @f(%x: tensor<?x96x$T$>) -> tensor<?x96x$T$> {
 })mlir");
 }
 
+// The reference sums in f64. What follows a norm rounds to few bits and makes
+// choices, so the kernel gives the same bits here and not almost the same.
+TEST(ExactRowsTest, NormGivesTheBitsOfTheReference) {
+  for (int64_t width : {96, 128, 512}) {
+    Twins twins(substitute(R"mlir(
+func.func @f(%x: tensor<?x$D$xbf16>) -> tensor<?x$D$xbf16> {
+  %w = varve.weight "norm" : tensor<$D$xbf16>
+  %y = varve.rms_norm %x weight %w eps 1.0e-6
+      : (tensor<?x$D$xbf16>, tensor<$D$xbf16>) -> tensor<?x$D$xbf16>
+  return %y : tensor<?x$D$xbf16>
+})mlir",
+                           {{"D", std::to_string(width)}}));
+    for (int i = 0; i < 4; ++i)
+      twins.step("f", {{0, 256}}, {0, 0});
+  }
+}
+
+// 1 of 10,000 coefficients may still round the other way.
+TEST(ExactRowsTest, StreamCoefficientsRoundAsThoseOfTheReference) {
+  Twins twins(R"mlir(
+func.func @f(%x: tensor<?x4x512xbf16>) -> tensor<?x512xbf16> {
+  %fn = varve.weight "fn" : tensor<4x2048xf32>
+  %base = varve.weight "base" : tensor<4xf32>
+  %scale = varve.weight "scale" : tensor<1xf32>
+  %pre = varve.stream_project %x, %fn, %base, %scale norm_eps 1.0e-6 eps 1.0e-6
+      : (tensor<?x4x512xbf16>, tensor<4x2048xf32>, tensor<4xf32>, tensor<1xf32>)
+      -> tensor<?x4xf32>
+  %s = varve.stream_collapse %x, %pre
+      : (tensor<?x4x512xbf16>, tensor<?x4xf32>) -> tensor<?x512xbf16>
+  return %s : tensor<?x512xbf16>
+})mlir");
+  for (int64_t count : {1, 3, 128})
+    twins.step("f", {{0, count}}, {3e-5, 4e-3});
+}
+
 TEST_P(RowsTest, NormOfHeadsRoundingEachStepAndRotation) {
   check(R"mlir(
 func.func @f(%x: tensor<?x6x128x$T$>, %positions: tensor<?xi32> loc("positions"))
