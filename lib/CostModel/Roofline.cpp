@@ -10,7 +10,8 @@ namespace varve {
 
 llvm::StringRef getBoundName(Bound bound) {
   static constexpr llvm::StringRef names[kNumBounds] = {
-      "weights", "pools", "activations", "f32", "bf16", "f8", "f4", "launch"};
+      "weights", "pools",  "activations", "f32",   "bf16",     "f8",
+      "f4",      "launch", "waits",       "lanes", "products", "cache"};
   return names[static_cast<unsigned>(bound)];
 }
 
@@ -28,6 +29,7 @@ Roofline::Roofline(Device device) : device(device) {
   const DeviceModel &model = *device.model;
   bandwidth = model.getCeilingGBps() * 1e9;
   launch = model.launch.graph * 1e-6;
+  streamLaunch = model.launch.stream * 1e-6;
   cachedBytes = static_cast<int64_t>(model.l2Bytes / 2);
   auto setRate = [&](Bound precision, llvm::ArrayRef<NumericType> types) {
     rates[static_cast<unsigned>(precision)] = firstRate(model, types);

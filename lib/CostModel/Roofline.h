@@ -16,12 +16,27 @@
 
 #include "dialects/Varve/VarveCost.h"
 #include "lib/CostModel/Devices.h"
+#include <algorithm>
 
 namespace varve {
 
 /// What an op waits for.
-enum class Bound { Weights, Pools, Activations, F32, BF16, F8, F4, Launch };
-inline constexpr unsigned kNumBounds = 8;
+enum class Bound {
+  Weights,
+  Pools,
+  Activations,
+  F32,
+  BF16,
+  F8,
+  F4,
+  Launch,
+  // Of programs, where they take longer than the above.
+  Waits,    ///< for memory, with too few blocks to hide it
+  Lanes,    ///< instructions beside products
+  Products, ///< matrix units, padding included
+  Cache     ///< the second-level cache
+};
+inline constexpr unsigned kNumBounds = 12;
 
 /// "weights", "pools", ..., "launch".
 llvm::StringRef getBoundName(Bound bound);
@@ -33,13 +48,20 @@ inline bool isMemoryBound(Bound bound) { return bound <= Bound::Activations; }
 struct OpTime {
   double memory = 0;
   double compute = 0;
-  double launch = 0; ///< of its own launch, if it has one
+  double launch = 0; ///< of its own launches, if it has some
+  /// Of the programs that it became; 0 where they are not asked.
+  double program = 0;
   Bound bound = Bound::Launch;
 
   /// The longer of memory and compute.
   double getRoof() const { return memory > compute ? memory : compute; }
-  double getTotal() const { return getRoof() + launch; }
+  /// Without launches.
+  double getKernel() const { return std::max(getRoof(), program); }
+  double getTotal() const { return getKernel() + launch; }
 };
+
+/// The largest step that the runtime captures as a graph, in tokens.
+inline constexpr int64_t kGraphTokens = 64;
 
 class Roofline {
 public:
@@ -58,6 +80,11 @@ public:
 
   /// Seconds between two dependent kernels of a graph.
   double getLaunch() const { return launch; }
+  /// The same in a step of so many tokens: the runtime keeps graphs of small
+  /// steps only.
+  double getLaunch(int64_t tokens) const {
+    return tokens <= kGraphTokens ? launch : streamLaunch;
+  }
 
   /// Time of work that is a launch of its own (`launches` is true), or rides on
   /// a neighbour's.
@@ -67,7 +94,7 @@ private:
   Device device;
   double bandwidth = 0;
   double rates[kNumBounds] = {};
-  double launch = 0;
+  double launch = 0, streamLaunch = 0;
   int64_t cachedBytes = 0;
 };
 

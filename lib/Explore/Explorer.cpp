@@ -166,8 +166,13 @@ static void addKind(const KindCount &entry, size_t stepIndex, size_t device,
   const DeviceCost &seconds = step.devices[device];
   double n = static_cast<double>(entry.count);
   f[Metric::RoofMs] += n * seconds.roof * 1e3;
+  f[Metric::KernelMs] += n * seconds.kernels * 1e3;
   f[Metric::LaunchMs] += n * seconds.launch * 1e3;
-  f[Metric::Launches] += n * kind.launches;
+  f[Metric::Launches] += n * seconds.launches;
+  f[Metric::Occupancy] += n * seconds.occupancy * 1e3;
+  f[Metric::Registers] =
+      std::max(f[Metric::Registers], static_cast<double>(seconds.registers));
+  f[Metric::SpillBytes] += n * seconds.spillBytes;
   f[Metric::Ops] += n * kind.ops;
   f[Metric::KvPerToken] += n * kind.growth;
   f[Metric::CacheBytes] += n * step.cacheBytes;
@@ -210,7 +215,9 @@ static Row makeRow(const ModelCost &cost, const Conditions &conditions,
   for (const auto *kinds : {&cost.layerKinds, &cost.ends})
     for (const KindCount &entry : *kinds)
       addKind(entry, stepIndex, device, f, byBound);
-  f[Metric::StepMs] = f[Metric::RoofMs] + f[Metric::LaunchMs];
+  f[Metric::StepMs] = f[Metric::KernelMs] + f[Metric::LaunchMs];
+  if (f[Metric::KernelMs] > 0)
+    f[Metric::Occupancy] /= f[Metric::KernelMs];
   f[Metric::TokensPerSecond] = step.tokens / f[Metric::StepMs] * 1e3;
   f[Metric::FlopsToken] = f[Metric::FlopsWeights] + f[Metric::FlopsIndexer] +
                           f[Metric::FlopsAttention];

@@ -2,7 +2,7 @@
 
 #include "lib/Explore/LayerCosts.h"
 #include "dialects/Varve/Varve.h"
-#include "lib/Explore/FormedKernels.h"
+#include "lib/Explore/KernelPrograms.h"
 #include "lib/Explore/Variants.h"
 #include "lib/Import/Import.h"
 #include "lib/Model/LayerPattern.h"
@@ -165,49 +165,120 @@ static OpDetail describePiece(const FunctionWork &work, const Piece &piece) {
   return detail;
 }
 
+/// Targets of the devices, each once.
+static llvm::SmallVector<const TargetModel *>
+getTargets(llvm::ArrayRef<Roofline> devices) {
+  llvm::SmallVector<const TargetModel *> targets;
+  for (const Roofline &device : devices)
+    if (!llvm::is_contained(targets, device.getDevice().target))
+      targets.push_back(device.getDevice().target);
+  return targets;
+}
+
+/// Replaces the launch of a kernel by those that the compiler makes, and adds
+/// the time of their programs.
+static LaunchDetail addPrograms(llvm::ArrayRef<LaunchWork> launches,
+                                const OpCost &cost, const StepShape &step,
+                                const Roofline &device, OpTime &time,
+                                DeviceCost &sum) {
+  LaunchDetail detail;
+  double longest = -1;
+  for (const LaunchWork &launch : launches) {
+    LaunchTime one =
+        getLaunchTime(launch, getActiveShare(launch, cost), device);
+    time.program += one.getTotal();
+    sum.occupancy += one.occupancy * one.getTotal();
+    sum.registers = std::max(sum.registers, launch.registers);
+    sum.spillBytes += launch.spillBytes;
+    if (one.getTotal() <= longest)
+      continue;
+    longest = one.getTotal();
+    detail = {launch.kernel,      static_cast<int64_t>(launches.size()),
+              launch.blocks,      launch.threads,
+              launch.sharedBytes, launch.registers,
+              launch.spillBytes,  one};
+  }
+  time.launch = launches.size() * device.getLaunch(step.tokens);
+  if (time.launch >= time.getKernel())
+    time.bound = Bound::Launch;
+  else if (time.program > time.getRoof())
+    time.bound = detail.time.getBound();
+  else if (time.bound == Bound::Launch)
+    time.bound = Bound::Weights;
+  sum.launches += launches.size();
+  return detail;
+}
+
+/// Adds the pieces of a function in one step.
+static void addPieces(const FunctionWork &work, llvm::ArrayRef<Piece> pieces,
+                      const KernelPrograms *programs, size_t stepIndex,
+                      const Conditions &conditions, KindCost &kind) {
+  const StepShape &step = conditions.steps[stepIndex];
+  StepCost &sum = kind.steps[stepIndex];
+  Level level = conditions.level;
+  llvm::SmallVector<const TargetModel *> targets =
+      getTargets(conditions.devices);
+  for (auto [index, piece] : llvm::enumerate(pieces)) {
+    OpCost cost = getPieceCost(work, piece, step, level);
+    if (level != Level::ClosedForm) {
+      sum.total.activationBytesRead += cost.activationBytesRead;
+      sum.total.activationBytesWritten += cost.activationBytesWritten;
+    }
+    llvm::SmallDenseMap<const TargetModel *, std::vector<LaunchWork>> launches;
+    if (programs)
+      for (const TargetModel *target : targets)
+        launches[target] =
+            programs->getLaunches(*target, work.name, index, step);
+    for (auto [device, seconds] :
+         llvm::zip_equal(conditions.devices, sum.devices)) {
+      OpTime time = device.getTime(cost, piece.launches);
+      if (programs) {
+        LaunchDetail detail = addPrograms(launches[device.getDevice().target],
+                                          cost, step, device, time, seconds);
+        if (conditions.keepOps)
+          kind.opDetails[index].launches.push_back(std::move(detail));
+      } else {
+        seconds.launches += piece.launches;
+      }
+      seconds.roof += time.getRoof();
+      seconds.kernels += time.getKernel();
+      seconds.launch += time.launch;
+      seconds.byBound[static_cast<unsigned>(time.bound)] += time.getTotal();
+      if (conditions.keepOps)
+        kind.opDetails[index].times.push_back(time);
+    }
+    if (conditions.keepOps)
+      kind.opDetails[index].costs.push_back(cost);
+  }
+}
+
 KindCost LayerCosts::makeKind(const FunctionWork &work,
-                              llvm::ArrayRef<KernelWork> kernels) const {
+                              const KernelPrograms *programs) const {
   KindCost kind;
   kind.letter = getLetter(work);
   describeAttention(work, kind);
   kind.title = makeTitle(work, kind);
   kind.weightBytes = work.weightBytes;
   kind.ops = work.ops.size();
-  Level level = conditions.level;
-  std::vector<Piece> pieces = makePieces(work, kernels, level);
-  for (const Piece &piece : pieces) {
-    kind.launches += piece.launches;
-    if (conditions.keepOps)
+  std::vector<Piece> pieces = makePieces(
+      work,
+      programs ? programs->getKernels(work.name) : llvm::ArrayRef<KernelWork>(),
+      conditions.level);
+  if (conditions.keepOps)
+    for (const Piece &piece : pieces)
       kind.opDetails.push_back(describePiece(work, piece));
-  }
   for (const PoolWork &pool : work.pools)
     kind.growth += pool.getGrowth();
   kind.steps.resize(conditions.steps.size());
-  for (auto [step, sum] : llvm::zip_equal(conditions.steps, kind.steps)) {
+  for (auto [index, step] : llvm::enumerate(conditions.steps)) {
+    StepCost &sum = kind.steps[index];
     for (const OpWork &item : work.ops)
       addOp(sum, item, cast<CostOpInterface>(item.op).getCost(step),
             static_cast<double>(step.tokens));
-    if (level != Level::ClosedForm)
+    if (conditions.level != Level::ClosedForm)
       sum.total.activationBytesRead = sum.total.activationBytesWritten = 0;
     sum.devices.resize(conditions.devices.size());
-    for (auto [index, piece] : llvm::enumerate(pieces)) {
-      OpCost cost = getPieceCost(work, piece, step, level);
-      if (level != Level::ClosedForm) {
-        sum.total.activationBytesRead += cost.activationBytesRead;
-        sum.total.activationBytesWritten += cost.activationBytesWritten;
-      }
-      for (auto [device, seconds] :
-           llvm::zip_equal(conditions.devices, sum.devices)) {
-        OpTime time = device.getTime(cost, piece.launches);
-        seconds.roof += time.getRoof();
-        seconds.launch += time.launch;
-        seconds.byBound[static_cast<unsigned>(time.bound)] += time.getTotal();
-        if (conditions.keepOps)
-          kind.opDetails[index].times.push_back(time);
-      }
-      if (conditions.keepOps)
-        kind.opDetails[index].costs.push_back(cost);
-    }
+    addPieces(work, pieces, programs, index, conditions, kind);
     sum.attendedKeys = work.getAttendedKeys(step);
     sum.scratchBytes = work.getScratchBytes(step);
     for (const PoolWork &pool : work.pools) {
@@ -283,24 +354,39 @@ refuseForeignOps(llvm::ArrayRef<FunctionWork> functions) {
   return std::nullopt;
 }
 
+/// Refuses selections, which no program does.
+static std::optional<Refusal> refuseSelections(ModuleOp module) {
+  for (PoolOp pool : module.getOps<PoolOp>())
+    if (pool.getSelect())
+      return Refusal{pool.getSymName().str(),
+                     "expected pools without a selection, which no program "
+                     "makes",
+                     "take --level=e0, which needs no kernels"};
+  return std::nullopt;
+}
+
 /// Costs every function of a module that is finished.
 std::optional<Refusal> LayerCosts::makeKinds(
     ModuleOp module,
     llvm::function_ref<void(const FunctionWork &, KindCost)> use) {
   std::vector<FunctionWork> functions = collectWork(module);
-  FailureOr<KernelMap> kernels = KernelMap();
+  FailureOr<KernelPrograms> programs = failure();
   if (conditions.level != Level::ClosedForm) {
     if (auto refusal = refuseForeignOps(functions))
       return refusal;
+    if (auto refusal = refuseSelections(module))
+      return refusal;
     if (auto refusal = refuseDiagnostics(
             context, "take --level=e0, which needs no kernels", [&] {
-              kernels = formKernels(module, functions);
-              return success(succeeded(kernels));
+              programs = KernelPrograms::make(
+                  module, functions, getTargets(conditions.devices),
+                  conditions.level == Level::Compiled);
+              return success(succeeded(programs));
             }))
       return refusal;
   }
   for (const FunctionWork &work : functions)
-    use(work, makeKind(work, (*kernels)[work.name]));
+    use(work, makeKind(work, succeeded(programs) ? &*programs : nullptr));
   return std::nullopt;
 }
 

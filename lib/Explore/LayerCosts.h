@@ -10,6 +10,7 @@
 #define VARVE_EXPLORE_LAYERCOSTS_H
 
 #include "lib/CostModel/Kernels.h"
+#include "lib/CostModel/LaunchTime.h"
 #include "lib/CostModel/Roofline.h"
 #include "lib/CostModel/Work.h"
 #include "lib/Explore/Base.h"
@@ -32,7 +33,11 @@ struct Conditions {
 /// Seconds of a function on a device.
 struct DeviceCost {
   double roof = 0, launch = 0;
-  double byBound[kNumBounds] = {}; ///< op times by what bounds them
+  double kernels = 0; ///< of programs, at least the roof; equal at level E0
+  int64_t launches = 0;
+  double occupancy = 0;                  ///< times seconds of programs
+  int64_t registers = 0, spillBytes = 0; ///< most of a program; of all
+  double byBound[kNumBounds] = {};       ///< op times by what bounds them
 };
 
 /// Costs of a function in a step.
@@ -48,12 +53,22 @@ struct StepCost {
   std::vector<DeviceCost> devices;
 };
 
+/// The longest of a kernel's launches.
+struct LaunchDetail {
+  std::string kernel;
+  int64_t launches = 0; ///< of the kernel
+  int64_t blocks = 0, threads = 0, sharedBytes = 0;
+  int64_t registers = 0, spillBytes = 0; ///< of level E2
+  LaunchTime time;
+};
+
 /// An op of a function, or a kernel of several, for reports.
 struct OpDetail {
   std::string name, kind, mechanism;
   bool anchor = false;
   std::vector<mlir::varve::OpCost> costs; ///< by step
   std::vector<OpTime> times;              ///< by step, then by device
+  std::vector<LaunchDetail> launches;     ///< the same; empty at level E0
 };
 
 /// A function once.
@@ -64,7 +79,7 @@ struct KindCost {
   int64_t window = 0; ///< 0 without
   int64_t topk = 0;   ///< chosen entries; 0: all
   int64_t weightBytes = 0;
-  int64_t launches = 0, ops = 0;
+  int64_t ops = 0;
   double growth = 0; ///< bytes per token
   std::vector<StepCost> steps;
   std::vector<OpDetail> opDetails;
@@ -83,6 +98,8 @@ struct ModelCost {
   std::vector<KindCount> ends; ///< embedding and head
   std::vector<unsigned> strip; ///< for every layer its place in `layerKinds`
 };
+
+class KernelPrograms;
 
 class LayerCosts {
 public:
@@ -112,9 +129,9 @@ private:
                                     const ModelConfig &config,
                                     llvm::ArrayRef<Setting> settings,
                                     llvm::StringRef key);
-  /// At level E1 `kernels` are those of the function.
+  /// Behind level E0 `programs` are those of the function's module.
   KindCost makeKind(const FunctionWork &work,
-                    llvm::ArrayRef<KernelWork> kernels) const;
+                    const KernelPrograms *programs) const;
   std::optional<Refusal>
   makeKinds(mlir::ModuleOp module,
             llvm::function_ref<void(const FunctionWork &, KindCost)> use);

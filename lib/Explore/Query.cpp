@@ -15,19 +15,22 @@ StringRef getLevelName(Level level) {
   return names[static_cast<unsigned>(level)];
 }
 
+StringRef getLevelDescription(Level level) {
+  static constexpr StringRef names[] = {"closed form", "kernels formed",
+                                        "kernels compiled", "measured"};
+  return names[static_cast<unsigned>(level)];
+}
+
 Expected<Level> parseLevel(StringRef name) {
-  if (name == "e0")
-    return Level::ClosedForm;
-  if (name == "e1")
-    return Level::Kernels;
-  if (name == "e2")
-    return createStringError("--level=e2: expected e0 or e1; e2 needs compiled "
-                             "kernels, which this build "
-                             "of the explorer does not make");
-  if (name == "e3")
-    return createStringError("--level=e3: expected e0 or e1; e3 needs a device "
-                             "to measure on, which this "
-                             "build of the explorer does not use");
+  constexpr std::pair<StringRef, Level> levels[] = {
+      {"e0", Level::ClosedForm},
+      {"e1", Level::Kernels},
+      {"e2", Level::Compiled},
+      {"e3", Level::Measured},
+  };
+  for (auto [known, level] : levels)
+    if (known == name)
+      return level;
   return createStringError("--level: expected e0, e1, e2 or e3, got '" + name +
                            "'");
 }

@@ -22,15 +22,15 @@ namespace varve {
 /// How costs are found.
 enum class Level {
   ClosedForm, ///< E0: from the ops
-  Kernels,    ///< E1: kernels formed, strategies chosen
-  Compiled,   ///< E2: registers and occupancy known
+  Kernels,    ///< E1: kernels formed, strategies chosen, programs known
+  Compiled,   ///< E2: registers, occupancy and spills known
   Measured,   ///< E3: run on the device present
 };
 
 /// "e0", ...
 llvm::StringRef getLevelName(Level level);
-/// `e0` to `e3`, of which this build may refuse some: the error says what they
-/// need.
+/// "closed form", ...
+llvm::StringRef getLevelDescription(Level level);
 llvm::Expected<Level> parseLevel(llvm::StringRef name);
 
 /// name=value, of a model (`index_topk`) or of the explorer (`pool.keys`).

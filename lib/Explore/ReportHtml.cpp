@@ -71,14 +71,22 @@ json::Array PageWriter::makeOps(const KindCost &kind) {
     for (const OpTime &time : op.times)
       times.push_back(json::Array{
           inPicoseconds(time.memory), inPicoseconds(time.compute),
-          inPicoseconds(time.launch), static_cast<int64_t>(time.bound)});
-    ops.push_back(json::Object{{"name", op.name},
-                               {"kind", op.kind},
-                               {"mechanism", op.mechanism},
-                               {"anchor", op.anchor},
-                               {"flops", std::move(flops)},
-                               {"bytes", std::move(bytes)},
-                               {"times", std::move(times)}});
+          inPicoseconds(time.launch), static_cast<int64_t>(time.bound),
+          inPicoseconds(time.program)});
+    json::Object object{
+        {"name", op.name},           {"kind", op.kind},
+        {"mechanism", op.mechanism}, {"anchor", op.anchor},
+        {"flops", std::move(flops)}, {"bytes", std::move(bytes)},
+        {"times", std::move(times)}};
+    json::Array launches;
+    for (const LaunchDetail &launch : op.launches)
+      launches.push_back(json::Array{
+          launch.kernel, launch.launches, launch.blocks, launch.time.waves,
+          std::round(launch.time.occupancy * 1000) / 1000, launch.registers,
+          launch.spillBytes});
+    if (!launches.empty())
+      object["launches"] = std::move(launches);
+    ops.push_back(std::move(object));
   }
   return ops;
 }
@@ -91,8 +99,8 @@ json::Array PageWriter::makeKinds(ArrayRef<KindCount> kinds) {
     for (const StepCost &step : kind.steps) {
       json::Array devices;
       for (const DeviceCost &device : step.devices)
-        devices.push_back(
-            json::Object{{"roof", device.roof}, {"launch", device.launch}});
+        devices.push_back(json::Object{{"kernels", device.kernels},
+                                       {"launch", device.launch}});
       steps.push_back(json::Object{{"cache", step.cacheBytes},
                                    {"devices", std::move(devices)}});
     }

@@ -119,9 +119,8 @@ void writeTable(const Report &report, raw_ostream &os, size_t maxRows) {
   bool manyDevices = devices.size() > 1;
   if (devices.size() == 1)
     os << "on one " << devices.begin()->getKey() << ", level "
-       << getLevelName(result.level)
-       << (result.level == Level::ClosedForm ? " (closed form), "
-                                             : " (kernels formed), ")
+       << getLevelName(result.level) << " ("
+       << getLevelDescription(result.level) << "), "
        << (result.tokens == 1
                ? std::string("one token of each sequence a step")
                : itostr(result.tokens) + " tokens of each sequence a step")

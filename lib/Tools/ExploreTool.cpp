@@ -4,6 +4,7 @@
 #include "lib/Explore/Report.h"
 #include "lib/Explore/Search.h"
 #include "lib/Model/Overrides.h"
+#include "lib/Target/NVPTX/Ptxas.h"
 #include "lib/Tools/ModelLoader.h"
 #include "lib/Tools/Tool.h"
 #include "varve/Support/NearestName.h"
@@ -65,9 +66,10 @@ cl::opt<std::string>
               cl::desc("f32, bf16, native, or a file of rules; without it what "
                        "suits the model"),
               cl::sub(command), cl::cat(toolCategory()));
-cl::opt<std::string> level("level", cl::value_desc("e0|e1"), cl::init("e0"),
+cl::opt<std::string> level("level", cl::value_desc("e0|e1|e2"), cl::init("e0"),
                            cl::desc("how costs are found: e0 in closed form, "
-                                    "e1 from the kernels that are formed"),
+                                    "e1 from the kernels that are formed and "
+                                    "their programs, e2 compiled"),
                            cl::sub(command), cl::cat(toolCategory()));
 cl::list<std::string>
     minimise("minimise", cl::CommaSeparated, cl::value_desc("metric,..."),
@@ -181,6 +183,16 @@ static Expected<Query> makeQuery() {
   if (!parsed)
     return parsed.takeError();
   query.level = *parsed;
+  if (query.level == Level::Compiled) {
+    Expected<PtxasTool> assembler = PtxasTool::find();
+    if (!assembler)
+      return createStringError(
+          "--level=e2: expected an assembler, which alone knows registers: " +
+          llvm::toString(assembler.takeError()));
+  }
+  if (query.level == Level::Measured)
+    return createStringError("--level=e3: expected e0, e1 or e2; this build "
+                             "measures with varve bench");
   return query;
 }
 

@@ -4,7 +4,7 @@ const figure = Object.fromEntries(data.metrics.map((m, i) => [m.name, i]));
 const state = {mixA: 0, mixB: 0, context: 0, batch: 0, device: 0, x: 'kv_per_token', y: 'step_ms', sort: null, down: true};
 const colorOf = (letter) => ['S', 'C', 'H', 'D', 'G'].includes(letter) ? `var(--${letter})` : 'var(--other)';
 const detailed = data.mixes.map((m, i) => i).filter((i) => data.mixes[i].kinds);
-const boundColors = {weights: 'var(--H)', pools: 'var(--G)', activations: 'var(--D)', f32: 'var(--other)', bf16: 'var(--C)', f8: 'var(--C)', f4: 'var(--C)', launch: 'var(--S)'};
+const boundColors = {weights: 'var(--H)', pools: 'var(--G)', activations: 'var(--D)', f32: 'var(--other)', bf16: 'var(--C)', f8: 'var(--C)', f4: 'var(--C)', launch: 'var(--S)', waits: 'var(--accent)', lanes: 'var(--soft)', products: 'var(--C)', cache: 'var(--D)'};
 const mechanismColors = {products: 'var(--H)', experts: 'var(--G)', attention: 'var(--C)', indexer: 'var(--D)', compressor: 'var(--other)', streams: 'var(--accent)', rowwise: 'var(--S)'};
 const kindTexts = {S: 'sliding window only', C: 'window and chosen entries', H: 'window and all entries', D: 'chosen tokens of all', G: 'all tokens', '-': ''};
 
@@ -23,7 +23,7 @@ const stepIndex = (context, batch) => data.steps.findIndex((s) => s.context === 
 const current = () => stepIndex(state.context, state.batch);
 const rowOf = (mix, step = current()) => data.rows.find((r) => r.mix === mix && r.step === step && r.device === state.device);
 const value = (row, name) => row.figures[figure[name]];
-const timeOf = (kind, step) => { const d = kind.steps[step].devices[state.device]; return (d.roof + d.launch) * 1e3; };
+const timeOf = (kind, step) => { const d = kind.steps[step].devices[state.device]; return (d.kernels + d.launch) * 1e3; };
 
 function formatFigure(name, v) {
   if (name.endsWith('_ms')) return formatMs(v);
@@ -82,9 +82,10 @@ function allOps(mix, step) {
   const result = [];
   for (const kind of [...mix.kinds, ...mix.ends])
     for (const op of kind.ops) {
-      const times = op.times[step * data.devices.length + state.device];
+      const place = step * data.devices.length + state.device, times = op.times[place];
       const [memory, compute, launch] = times.slice(0, 3).map((t) => t * 1e-12), bound = times[3];
-      result.push({kind, op, flops: op.flops[step], bytes: op.bytes[step], memory, compute, launch, bound: data.bounds[bound], total: kind.count * (Math.max(memory, compute) + launch)});
+      const work = Math.max(memory, compute, times[4] * 1e-12);
+      result.push({kind, op, flops: op.flops[step], bytes: op.bytes[step], work, bound: data.bounds[bound], total: kind.count * (work + launch), launches: op.launches && op.launches[place]});
     }
   return result;
 }
@@ -96,7 +97,7 @@ function drawRoofline() {
   const width = 560, height = 320, left = 64;
   const xs = ops.map((o) => o.flops / o.bytes), top = Math.max(...Object.values(device.rates));
   const x = makeScale(Math.min(...xs, 0.3) / 1.5, Math.max(...xs, 1200) * 1.5, left, width - 20, true);
-  const speed = (o) => o.flops / Math.max(o.memory, o.compute);
+  const speed = (o) => o.flops / o.work;
   const y = makeScale(Math.min(...ops.map(speed)) / 2, top * 1.6, height - 36, 14, true);
   let svg = drawAxes({width, height, left, x, y, formatX: formatNumber, formatY: (v) => formatNumber(v / 1e12) + ' T', titleX: 'operations per byte of memory', titleY: 'FLOP/s'});
   const seen = new Set();
@@ -202,10 +203,19 @@ function drawDiff() {
   $('diff').innerHTML = html + '</table>';
 }
 
+// Of kernels also their longest launch: blocks, waves of them, warps of those that fit, registers.
 function drawOps() {
   const ops = allOps(data.mixes[state.mixA], current()).sort((a, b) => b.total - a.total).slice(0, 14), total = value(rowOf(state.mixA), 'step_ms');
-  $('ops').innerHTML = `<div class="scroll"><table><tr><th>op</th><th>layers</th><th>all of them</th><th>share</th><th>one</th><th>bound by</th><th>operations</th><th>memory</th></tr>` +
-    ops.map((o) => `<tr><td>${esc(o.op.name)} <span class="note">${esc(o.op.kind)}</span></td><td>${o.kind.count} × ${esc(o.kind.title)}</td><td>${formatMs(o.total * 1e3)}</td><td>${(o.total * 1e5 / total).toFixed(1)} %</td><td>${formatMs(o.total * 1e3 / o.kind.count)}</td><td>${esc(o.bound)}</td><td>${formatFigure('flops', o.flops)}</td><td>${formatBytes(o.bytes)}</td></tr>`).join('') + '</table></div>';
+  const formed = ops.some((o) => o.launches), compiled = ops.some((o) => o.launches && o.launches[5]);
+  const headings = ['op', 'layers', 'all of them', 'share', 'one', 'bound by', 'operations', 'memory', ...(formed ? ['launches', 'blocks', 'waves', 'occupancy'] : []), ...(compiled ? ['registers', 'spilled'] : [])];
+  const programs = (o) => {
+    const [kernel, launches, blocks, waves, occupancy, registers, spills] = o.launches || ['', 0, 0, 0, 0, 0, 0];
+    return (formed ? [launches, formatNumber(blocks), formatNumber(waves), `${(occupancy * 100).toFixed(0)} %`] : []).concat(compiled ? [registers, formatBytes(spills)] : []);
+  };
+  const row = (o) => [`${esc(o.op.name)} <span class="note">${esc(o.launches ? o.launches[0] : o.op.kind)}</span>`, `${o.kind.count} × ${esc(o.kind.title)}`, formatMs(o.total * 1e3), `${(o.total * 1e5 / total).toFixed(1)} %`,
+                      formatMs(o.total * 1e3 / o.kind.count), esc(o.bound), formatFigure('flops', o.flops), formatBytes(o.bytes), ...programs(o)];
+  $('ops').innerHTML = `<div class="scroll"><table><tr>${headings.map((h) => `<th>${h}</th>`).join('')}</tr>` +
+    ops.map((o) => `<tr>${row(o).map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('') + '</table></div>';
 }
 
 function drawRows() {
@@ -250,7 +260,12 @@ for (const [id, key] of [['axisX', 'x'], ['axisY', 'y']]) {
   $(id).onchange = () => choose({[key]: $(id).value});
 }
 $('subtitle').textContent = `${[...shared].join(' ')}${shared.size ? ' · ' : ''}${data.mixes.length} mixes, ${data.rows.length} rows · level ${data.level}, ${data.tokens === 1 ? 'decode' : data.tokens + ' tokens of each sequence a step'}`;
-$('footer').textContent = `Varve ${data.build}. Level e0 is closed form: a floor of memory and arithmetic per op, plus a launch for every op that needs values of other blocks.`;
+const levels = {
+  e0: 'Level e0 is closed form: a floor of memory and arithmetic per op, plus a launch for every op that needs values of other blocks.',
+  e1: 'Level e1 asks the compiler which ops run together and walks their tile programs: blocks in waves, what each waits for, loads and multiplies.',
+  e2: 'Level e2 is level e1 with the registers and the shared memory of compiled kernels.',
+  e3: 'Level e3 was measured; kernels are as level e1 knows them.'};
+$('footer').textContent = `Varve ${data.build}. ${levels[data.level]}`;
 if (data.refused.length) {
   $('refusedSection').hidden = false;
   $('refused').innerHTML = data.refused.map((r) => `<div><code>${esc(r.label)}</code><br>${esc(r.op ? r.op + ': ' : '')}${esc(r.rule)}<br><b>remedy</b> ${esc(r.remedy)}</div>`).join('');
