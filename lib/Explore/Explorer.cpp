@@ -113,6 +113,16 @@ static Error applyMix(const ModelConfig &base, const Mix &mix,
   return Error::success();
 }
 
+Expected<ModelConfig> makeConfig(const BaseModel &base, const Mix &mix) {
+  ModelConfig config = *base.config;
+  std::optional<Refusal> refusal;
+  if (Error error = applyMix(*base.config, mix, config, refusal))
+    return std::move(error);
+  if (refusal)
+    return createStringError(refusal->rule);
+  return config;
+}
+
 static Error checkModuleMix(const Mix &mix) {
   if (!mix.layers.empty())
     return createStringError("--layers: '" + mix.model +

@@ -32,10 +32,15 @@ struct ExploreResult {
   Level level = Level::ClosedForm;
   int64_t tokens = 1;
   size_t numKinds = 0; ///< functions that were imported
+  /// At level E3, as the device's driver says.
+  std::string measuredOn;
 
   /// Index in `conditions.steps` of a row's step.
   size_t getStep(const Row &row) const;
 };
+
+/// The configuration of a mix that the explorer costed; `base` has one.
+llvm::Expected<ModelConfig> makeConfig(const BaseModel &base, const Mix &mix);
 
 /// Finds the model that a name of the query means; the explorer asks once for
 /// each.

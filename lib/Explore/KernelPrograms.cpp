@@ -71,7 +71,10 @@ KernelPrograms::lower(llvm::ArrayRef<const TargetModel *> targets) {
 /// The programs stay as they are; a copy becomes machine code.
 LogicalResult KernelPrograms::compileKernels() {
   OwningOpRef<ModuleOp> copy(module->clone());
-  if (failed(runPhase(*copy, "target")) || failed(runPhase(*copy, "binary")))
+  PhaseOptions options;
+  options.recallKernels = true;
+  if (failed(runPhase(*copy, "target", options)) ||
+      failed(runPhase(*copy, "binary", options)))
     return failure();
   for (auto target : copy->getOps<ModuleOp>())
     for (auto binary : target.getOps<plan::BinaryOp>())

@@ -181,6 +181,7 @@ json::Value PageWriter::makeData() {
                                      {"remedy", mix.refusal->remedy}});
   return json::Object{{"build", report.build},
                       {"level", getLevelName(result.level)},
+                      {"measuredOn", result.measuredOn},
                       {"tokens", result.tokens},
                       {"steps", std::move(steps)},
                       {"metrics", std::move(metrics)},

@@ -1,10 +1,12 @@
 //===- ReportText.cpp - Tables, JSON lines, CSV ---------------------------===//
 
+#include "lib/Explore/Measurements.h"
 #include "lib/Explore/Report.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 using namespace llvm;
 
@@ -111,6 +113,20 @@ static std::string describeMix(const MixResult &mix) {
   return text;
 }
 
+/// How well predictions rank what was measured, over all rows.
+static void writeAgreement(const Report &report, raw_ostream &os) {
+  std::vector<std::pair<double, double>> pairs;
+  for (const Row &row : report.rows)
+    if (row.figures[Metric::PredictedMs])
+      pairs.emplace_back(row.figures[Metric::PredictedMs],
+                         row.figures[Metric::StepMs]);
+  double correlation = getRankCorrelation(pairs);
+  if (std::isfinite(correlation))
+    os << formatv("\nrank correlation of predicted and measured time over {0} "
+                  "rows: {1:f3}\n",
+                  pairs.size(), correlation);
+}
+
 void writeTable(const Report &report, raw_ostream &os, size_t maxRows) {
   const ExploreResult &result = report.result;
   StringSet<> devices;
@@ -125,14 +141,17 @@ void writeTable(const Report &report, raw_ostream &os, size_t maxRows) {
                ? std::string("one token of each sequence a step")
                : itostr(result.tokens) + " tokens of each sequence a step")
        << "\n\n";
+  if (!result.measuredOn.empty())
+    os << "measured on " << result.measuredOn << "\n\n";
   TextTable table(/*leftAligned=*/1);
   std::vector<std::string> header = {"mix"};
   if (manyDevices)
     header.push_back("device");
+  bool isMeasured = result.level == Level::Measured;
   for (StringRef name :
        {"batch", "context", result.tokens == 1 ? "decode ms" : "step ms",
-        "of it launches", "bound by", "tokens/s", "B/token", "cache/seq",
-        "GFLOP/token", "memory", "GPUs"})
+        isMeasured ? "predicted" : "of it launches", "bound by", "tokens/s",
+        "B/token", "cache/seq", "GFLOP/token", "memory", "GPUs"})
     header.push_back(name.str());
   table.add(std::move(header));
   for (const Row &row : ArrayRef(report.rows).take_front(maxRows)) {
@@ -140,21 +159,26 @@ void writeTable(const Report &report, raw_ostream &os, size_t maxRows) {
     std::vector<std::string> cells = {describeMix(result.mixes[row.mix])};
     if (manyDevices)
       cells.push_back(deviceName(result, row).str());
-    llvm::append_range(cells,
-                       std::initializer_list<std::string>{
-                           itostr(row.batch), formatCount(row.context),
-                           formatv("{0:f2}", f[Metric::StepMs]).str(),
-                           formatv("{0:f2}", f[Metric::LaunchMs]).str(),
-                           getBoundName(row.bound).str(),
-                           formatv("{0:f0}", f[Metric::TokensPerSecond]).str(),
-                           formatv("{0:f0}", f[Metric::KvPerToken]).str(),
-                           formatBytes(f[Metric::CacheBytes]),
-                           formatv("{0:f1}", f[Metric::FlopsToken] / 1e9).str(),
-                           formatBytes(f[Metric::MemoryBytes]),
-                           formatv("{0:f0}", f[Metric::Devices]).str()});
+    llvm::append_range(
+        cells,
+        std::initializer_list<std::string>{
+            itostr(row.batch), formatCount(row.context),
+            formatv("{0:f2}", f[Metric::StepMs]).str(),
+            formatv("{0:f2}",
+                    f[isMeasured ? Metric::PredictedMs : Metric::LaunchMs])
+                .str(),
+            getBoundName(row.bound).str(),
+            formatv("{0:f0}", f[Metric::TokensPerSecond]).str(),
+            formatv("{0:f0}", f[Metric::KvPerToken]).str(),
+            formatBytes(f[Metric::CacheBytes]),
+            formatv("{0:f1}", f[Metric::FlopsToken] / 1e9).str(),
+            formatBytes(f[Metric::MemoryBytes]),
+            formatv("{0:f0}", f[Metric::Devices]).str()});
     table.add(std::move(cells));
   }
   table.print(os);
+  if (isMeasured)
+    writeAgreement(report, os);
   if (report.rows.size() > maxRows)
     os << "... and " << report.rows.size() - maxRows
        << " more rows; --format=jsonl and --format=csv have all\n";
@@ -206,7 +230,7 @@ json::Object makeJsonRow(const Report &report, const Row &row) {
   for (const KindCount &entry : mix.cost.layerKinds)
     kinds.push_back(
         json::Object{{"kind", entry.kind->title}, {"count", entry.count}});
-  return json::Object{
+  json::Object object{
       {"mix", makeJsonMix(mix.mix)},
       {"layers", mix.cost.layers},
       {"kinds", std::move(kinds)},
@@ -221,6 +245,9 @@ json::Object makeJsonRow(const Report &report, const Row &row) {
       {"bound", getBoundName(row.bound)},
       {"figures", std::move(figures)},
   };
+  if (!result.measuredOn.empty())
+    object["measured_on"] = result.measuredOn;
+  return object;
 }
 
 void writeJsonLines(const Report &report, raw_ostream &os) {

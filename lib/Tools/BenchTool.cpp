@@ -84,6 +84,11 @@ static Expected<int> runBench() {
   runtime::BenchOptions options;
   if (Error error = compileForRuntime(modelOptions, *model, target, options))
     return std::move(error);
+  // Who asks for steps of one sort wants no others.
+  if (decode.getNumOccurrences() || prefill.getNumOccurrences()) {
+    options.decode.clear();
+    options.prefill.clear();
+  }
   copyIfGiven(decode, options.decode);
   copyIfGiven(prefill, options.prefill);
   copyIfGiven(contexts, options.contexts);

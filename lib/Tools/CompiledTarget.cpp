@@ -14,27 +14,15 @@ using llvm::Error;
 using llvm::Expected;
 using llvm::StringRef;
 
-namespace {
-
-/// A target model and the device that runs its code.
-struct Choice {
-  std::string target;
-  std::string device;
-  /// Why it is this one, for people; may be empty.
-  std::string why;
-};
-
-} // namespace
-
-static Expected<Choice> chooseHost(std::string why) {
+static Expected<RunnableTarget> chooseHost(std::string why) {
   Expected<const TargetModel *> host = TargetModel::forHost();
   if (!host)
     return host.takeError();
-  return Choice{(*host)->getName().str(), "cpu", std::move(why)};
+  return RunnableTarget{(*host)->getName().str(), "cpu", std::move(why)};
 }
 
 /// The target of the first GPU, or the processor.
-static Expected<Choice> chooseBest() {
+static Expected<RunnableTarget> chooseBest() {
   std::string why;
   int capability = runtime::probeCudaCapability(0, why);
   if (capability < 0)
@@ -44,7 +32,7 @@ static Expected<Choice> chooseBest() {
     std::string name = llvm::formatv("sm_{0}{1}", capability, suffix).str();
     Expected<const TargetModel *> target = TargetModel::lookup(name);
     if (target)
-      return Choice{name, "cuda", ""};
+      return RunnableTarget{name, "cuda", ""};
     llvm::consumeError(target.takeError());
   }
   return chooseHost(llvm::formatv("there is no target for the GPU's compute "
@@ -67,7 +55,7 @@ Error varve::checkTarget(StringRef name) {
                            llvm::toString(found.takeError()));
 }
 
-static Expected<Choice> choose(StringRef name) {
+Expected<RunnableTarget> varve::findRunnableTarget(StringRef name) {
   if (name == kHostName)
     return chooseHost("");
   if (name == kBestName)
@@ -75,7 +63,7 @@ static Expected<Choice> choose(StringRef name) {
   Expected<const TargetModel *> target = TargetModel::lookup(name);
   if (!target)
     return target.takeError();
-  return Choice{name.str(), (*target)->isGpu() ? "cuda" : "cpu", ""};
+  return RunnableTarget{name.str(), (*target)->isGpu() ? "cuda" : "cpu", ""};
 }
 
 /// What the runtime is told about weights: `--weights`, or MODEL where that is
@@ -117,7 +105,7 @@ compilePackage(const ModelOptions &options, LoadedModel &model,
 Error varve::compileForRuntime(const ModelOptions &options, LoadedModel &model,
                                StringRef target, runtime::RunTarget &run,
                                bool layerPrograms) {
-  Expected<Choice> choice = choose(target);
+  Expected<RunnableTarget> choice = findRunnableTarget(target);
   if (!choice)
     return choice.takeError();
   run.weights = weightsOf(options);

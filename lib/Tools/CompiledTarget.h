@@ -13,6 +13,17 @@
 
 namespace varve {
 
+/// A target model and the device that runs its code.
+struct RunnableTarget {
+  std::string target;
+  std::string device;
+  /// Why it is this one, for people; may be empty.
+  std::string why;
+};
+
+/// The target that `name` means: "native", "cpu" or a target's name.
+llvm::Expected<RunnableTarget> findRunnableTarget(llvm::StringRef name);
+
 /// Fills `run` with the package of the model for a target, the device that it
 /// is for, and where its weights come from. `target` is "native", "cpu" or a
 /// target's name. Says on standard error how long compiling took.

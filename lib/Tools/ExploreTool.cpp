@@ -5,6 +5,7 @@
 #include "lib/Explore/Search.h"
 #include "lib/Model/Overrides.h"
 #include "lib/Target/NVPTX/Ptxas.h"
+#include "lib/Tools/MeasureMixes.h"
 #include "lib/Tools/ModelLoader.h"
 #include "lib/Tools/Tool.h"
 #include "varve/Support/NearestName.h"
@@ -66,11 +67,22 @@ cl::opt<std::string>
               cl::desc("f32, bf16, native, or a file of rules; without it what "
                        "suits the model"),
               cl::sub(command), cl::cat(toolCategory()));
-cl::opt<std::string> level("level", cl::value_desc("e0|e1|e2"), cl::init("e0"),
+cl::opt<std::string> level("level", cl::value_desc("e0|e1|e2|e3"),
+                           cl::init("e0"),
                            cl::desc("how costs are found: e0 in closed form, "
                                     "e1 from the kernels that are formed and "
-                                    "their programs, e2 compiled"),
+                                    "their programs, e2 compiled, e3 measured "
+                                    "on the best device of this machine"),
                            cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string>
+    packages("packages", cl::value_desc("folder"),
+             cl::desc("instead of a report, write a package of every mix and "
+                      "measure.sh, to measure them on another machine"),
+             cl::sub(command), cl::cat(toolCategory()));
+cl::opt<std::string>
+    measured("measured", cl::value_desc("folder"),
+             cl::desc("with --level=e3: what measure.sh left in such a folder"),
+             cl::sub(command), cl::cat(toolCategory()));
 cl::list<std::string>
     minimise("minimise", cl::CommaSeparated, cl::value_desc("metric,..."),
              cl::desc("show the Pareto front of these figures: decode_ms, "
@@ -183,6 +195,8 @@ static Expected<Query> makeQuery() {
   if (!parsed)
     return parsed.takeError();
   query.level = *parsed;
+  if (!measured.empty() && query.level != Level::Measured)
+    return createStringError("--measured: expected --level=e3 beside it");
   if (query.level == Level::Compiled) {
     Expected<PtxasTool> assembler = PtxasTool::find();
     if (!assembler)
@@ -190,9 +204,6 @@ static Expected<Query> makeQuery() {
           "--level=e2: expected an assembler, which alone knows registers: " +
           llvm::toString(assembler.takeError()));
   }
-  if (query.level == Level::Measured)
-    return createStringError("--level=e3: expected e0, e1 or e2; this build "
-                             "measures with varve bench");
   return query;
 }
 
@@ -266,6 +277,40 @@ How to go on:
 )";
 }
 
+/// Puts measured times into a result of level E3. Without `--target` the device
+/// that was measured is the one to predict for.
+static Error measure(ExploreResult &result, Query &query, LoadBaseFn loadBase,
+                     mlir::MLIRContext &context) {
+  Measurements measurements;
+  std::string remedy = "make room for it on the device: fewer layers or "
+                       "experts, smaller steps; its message is above";
+  Error error = Error::success();
+  if (measured.empty()) {
+    error = measureHere(context, result, loadBase, measurements);
+  } else {
+    error = measurements.read(measured, result);
+    remedy = "run " + measured +
+             "/measure.sh on the device, after the same mixes and conditions "
+             "with --packages=" +
+             measured;
+  }
+  if (error)
+    return error;
+  std::optional<Device> device = findMeasuredDevice(measurements.getDevice());
+  if (device && targets.empty() &&
+      device->model != result.conditions.devices.front().getDevice().model) {
+    query.targets = {getShortName(*device->model).lower()};
+    Expected<ExploreResult> again =
+        explore(context, query, loadBase, /*keepOps=*/false);
+    if (!again)
+      return again.takeError();
+    result = std::move(*again);
+  }
+  applyMeasurements(measurements, remedy, result);
+  result.measuredOn = measurements.getDevice().str();
+  return Error::success();
+}
+
 /// Writes a page: the first mixes of the report in detail, which are costed
 /// again, op by op.
 static Error writePage(Report &report, Query query, LoadBaseFn loadBase,
@@ -326,6 +371,17 @@ static Expected<int> runExplore() {
       explore(*context, *query, load, /*keepOps=*/false);
   if (!result)
     return result.takeError();
+  if (!packages.empty()) {
+    StringRef target =
+        result->conditions.devices.front().getDevice().target->getName();
+    if (Error error = writePackages(*context, *result, load, target, packages))
+      return std::move(error);
+    writeRefusals(*result, llvm::errs(), kMaxRefusals);
+    return kExitOk;
+  }
+  if (query->level == Level::Measured)
+    if (Error error = measure(*result, *query, load, *context))
+      return std::move(error);
   Report report{*result, {}, "", *objectives};
   report.build =
       (VARVE_VERSION "-" + getCompilerBuildId().take_front(16)).str();

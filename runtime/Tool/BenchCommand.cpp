@@ -9,6 +9,7 @@
 #include "runtime/Tool/Common.h"
 #include "runtime/Tool/GenerationBench.h"
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -289,6 +290,17 @@ void describeGeneration(const GenerationReport &report) {
                              : "");
 }
 
+/// To a file, or to standard output if `path` is empty.
+void write(const std::string &path, const std::string &text) {
+  if (path.empty())
+    return print(text);
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file)
+    fail("{}: cannot be written", inQuotes(path));
+}
+
 int bench(const BenchOptions &options) {
   checkNumbers(options);
   LoadedPackage loaded = loadPackage(options, capacityFor(options));
@@ -330,15 +342,16 @@ int bench(const BenchOptions &options) {
                steps, kernels, bandwidth);
     if (generation)
       result["generation"] = toJson(*generation);
-    print(result.dump(2) + "\n");
+    write(options.output, result.dump(2) + "\n");
     return 0;
   }
   bool csv = options.format == "csv";
-  print(stepTable(steps, csv));
+  std::string text = stepTable(steps, csv);
   if (generation)
-    print(generationTable(*generation, csv));
+    text += generationTable(*generation, csv);
   if (options.kernels)
-    print(kernelTable(kernels, bandwidth, csv));
+    text += kernelTable(kernels, bandwidth, csv);
+  write(options.output, text);
   return 0;
 }
 

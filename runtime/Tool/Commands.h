@@ -67,6 +67,7 @@ struct BenchOptions : RunTarget {
   int64_t repetitions = 20;
   bool kernels = false;
   std::string format = "md"; ///< md, csv, json
+  std::string output;        ///< a file; empty: standard output
 };
 
 struct InspectOptions : RunTarget {

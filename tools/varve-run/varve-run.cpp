@@ -98,6 +98,7 @@ int main(int argc, char **argv) {
                        "measurements, of which the median is taken (20)");
   benchApp->add_flag("--kernels", bench.kernels, "the time of every kernel");
   benchApp->add_option("--format", bench.format, "md (default), csv or json");
+  benchApp->add_option("-o", bench.output, "a file (default: standard output)");
 
   InspectOptions inspect;
   CLI::App *inspectApp = app.add_subcommand(
@@ -116,7 +117,13 @@ int main(int argc, char **argv) {
     return runCommand(run);
   if (*checkApp)
     return checkCommand(check);
-  if (*benchApp)
+  if (*benchApp) {
+    // Who asks for steps of one sort wants no others.
+    if (benchApp->count("--decode") && !benchApp->count("--prefill"))
+      bench.prefill.clear();
+    if (benchApp->count("--prefill") && !benchApp->count("--decode"))
+      bench.decode.clear();
     return benchCommand(bench);
+  }
   return inspectCommand(inspect);
 }

@@ -184,6 +184,23 @@ function drawPareto() {
     point.onclick = () => { if (data.mixes[+point.dataset.pick].kinds) choose({mixA: +point.dataset.pick}); };
 }
 
+// Measured against predicted time of all rows of the device; the line is equality.
+function drawAgreement() {
+  const rows = data.rows.filter((r) => r.device === state.device && value(r, 'predicted_ms'));
+  $('agreementSection').hidden = !rows.length;
+  if (!rows.length) return;
+  $('agreementNote').textContent = `${rows.length} rows, measured on ${data.measuredOn}; both axes logarithmic, the line is equality.`;
+  const width = 1160, height = 420, left = 84, both = rows.flatMap((r) => [value(r, 'predicted_ms'), value(r, 'step_ms')]);
+  const low = Math.min(...both) / 1.3, high = Math.max(...both) * 1.3;
+  const x = makeScale(low, high, left, width - 20, true), y = makeScale(low, high, height - 36, 14, true);
+  let svg = drawAxes({width, height, left, x, y, formatX: formatMs, formatY: formatMs, titleX: 'predicted', titleY: 'measured'});
+  svg += `<line x1="${x(low)}" y1="${y(low)}" x2="${x(high)}" y2="${y(high)}" stroke="var(--soft)" stroke-width="1.2"/>`;
+  for (const r of rows)
+    svg += `<circle cx="${x(value(r, 'predicted_ms')).toFixed(1)}" cy="${y(value(r, 'step_ms')).toFixed(1)}" r="${r.mix === state.mixA ? 7 : 4.5}" fill="${r.mix === state.mixA ? 'var(--accent)' : 'var(--H)'}" fill-opacity=".65" ` +
+           `data-tip="${esc(`${data.mixes[r.mix].label}\ncontext ${formatCount(data.steps[r.step].context)}, batch ${data.steps[r.step].batch}\npredicted ${formatMs(value(r, 'predicted_ms'))}, measured ${formatMs(value(r, 'step_ms'))}`)}"/>`;
+  $('agreement').innerHTML = frame(width, height, svg, 'predicted and measured time');
+}
+
 function drawDiff() {
   const a = rowOf(state.mixA), b = rowOf(state.mixB), A = data.mixes[state.mixA], B = data.mixes[state.mixB];
   $('diffNote').textContent = state.mixA === state.mixB ? 'Choose another mix to compare with, at the top of the page.' : `${A.label}, compared with ${B.label}.`;
@@ -234,7 +251,7 @@ function drawRows() {
 }
 
 function draw() {
-  drawCards(); drawStrip(); drawCurves(); drawRoofline(); drawShares(); drawMasks(); drawPareto(); drawDiff(); drawOps(); drawRows();
+  drawCards(); drawStrip(); drawCurves(); drawRoofline(); drawShares(); drawMasks(); drawPareto(); drawAgreement(); drawDiff(); drawOps(); drawRows();
 }
 function choose(change) {
   Object.assign(state, change);
