@@ -71,11 +71,10 @@ static LogicalResult verifyDotElements(DotOp op) {
              << "expected operands of f32, bf16, f16, f8E4M3FN, f8E5M2 or "
                 "f4E2M1FN (C2) but got "
              << type;
-  if (a != b &&
-      (a.getIntOrFloatBitWidth() > 8 || b.getIntOrFloatBitWidth() > 8))
+  if (a != b && a.getIntOrFloatBitWidth() > 8 && b.getIntOrFloatBitWidth() > 8)
     return op.emitOpError()
-           << "expected operands of equal element type or of at"
-              " most 8 bits both (C2) but got "
+           << "expected operands of equal element type or one of at"
+              " most 8 bits (C2) but got "
            << a << " and " << b;
   return success();
 }

@@ -24,12 +24,14 @@ def Tile_DotOp : Tile_Op<"dot", [
     `total = fma(partial, a_scale * b_scale, total)`.
 
     The order of additions within a block is the target's, and fixed. Inputs of
-    fewer than 16 bits multiply exactly; f32 ones multiply as f32.
+    fewer than 16 bits multiply exactly; f32 ones multiply as f32. Codes beside
+    numbers of 16 bits may be multiplied by scales that are powers of two before
+    the product, which is then one sum: their products are the same numbers.
 
     C1: operands and accumulator have rank 2; K agrees, and the accumulator is
         [M, N].
-    C2: the operands' element types are equal, or both have at most 8 bits; they
-        are f32, bf16, f16, f8E4M3FN, f8E5M2 or f4E2M1FN.
+    C2: the operands' element types are equal, or one of them has at most 8
+        bits; they are f32, bf16, f16, f8E4M3FN, f8E5M2 or f4E2M1FN.
     C3: scale shapes divide [M, K] and [N, K]; one of ka and kb divides the
         other.
 

@@ -2,7 +2,8 @@
 //
 // For few tokens a block takes one (token, expert) and `columns` of the result.
 // With `rows` above 1, pairs are sorted by expert first, and a block takes that
-// many of one expert. Either adds `depth` at a time.
+// many of one expert. Either adds `depth` at a time. With `stages` above 1 a
+// role of its own copies codes of 4 bits that far ahead.
 //
 //===----------------------------------------------------------------------===//
 
@@ -74,10 +75,62 @@ static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
                            /*stages=*/1, warps, Attribute());
 }
 
+/// Bytes of a stage of a block's ring, and the columns of its result.
+static int64_t getStageBytes(const ExpertsShape &shape, int64_t rows,
+                             int64_t columns, int64_t depth, int64_t parts) {
+  int64_t codes = depth * shape.weight.getIntOrFloatBitWidth() / 8;
+  return parts * columns * (codes + depth / shape.blockColumns) +
+         rows * depth * 2;
+}
+
+static int64_t getParts(const ExpertsShape &shape, int64_t rows) {
+  return shape.isGated || rows > 1 ? 2 : 1;
+}
+
+/// The rows of a tile that is not sorted: one, and the rest of an instruction.
+static constexpr int64_t kLeastRows = 8;
+
+/// Tiles have the rows that an expert gets on average, or somewhat more: what
+/// of them is empty is multiplied, and what is left over reads the weights
+/// again.
+static SmallVector<StrategyAttr>
+chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
+  MLIRContext *context = shape.x.getContext();
+  auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,
+                                        /*in_flight=*/1,
+                                        /*blocks_per_multiprocessor=*/1,
+                                        /*staged_store=*/false);
+  int64_t columns = std::max<int64_t>(128, shape.code ? shape.codeBlock : 0);
+  auto make = [&](int64_t min, int64_t max, int64_t rows) {
+    int64_t tile = std::max(rows, kLeastRows), depth = tile > 32 ? 128 : 256;
+    depth = std::max(std::min<int64_t>(depth, llvm::alignTo(shape.K, 64)),
+                     shape.blockColumns);
+    // Beside the ring there is the exchange of a tile of the result.
+    int64_t room =
+        static_cast<int64_t>(target.getLimits().sharedBytesPerBlock) - 4096 -
+        columns * std::min<int64_t>(tile, 32) * 2;
+    int64_t stages = room / getStageBytes(shape, tile, columns, depth,
+                                          getParts(shape, rows));
+    return StrategyAttr::get(context, min, max, rows, columns, depth,
+                             /*split=*/1, std::clamp<int64_t>(stages, 2, 8),
+                             /*warps=*/8, engine);
+  };
+  // Tokens for which an expert gets one on average.
+  int64_t unit = std::max<int64_t>(8, shape.experts / shape.active);
+  return {make(1, unit / 8, 1), make(unit / 8 + 1, unit, 8),
+          make(unit + 1, 6 * unit, 16), make(6 * unit + 1, 36 * unit, 64),
+          make(36 * unit + 1, 0, 128)};
+}
+
 SmallVector<StrategyAttr>
 ExpertsLowering::chooseStrategies(KernelFuncOp kernel,
                                   const ::varve::TargetModel &target) const {
   MLIRContext *context = kernel.getContext();
+  // What cannot be lowered is reported then.
+  if (FailureOr<ExpertsKernel> read = readKernel(kernel);
+      succeeded(read) && target.supports(::varve::Feature::Wgmma) &&
+      canStreamExperts(read->shape))
+    return chooseStreams(read->shape, target);
   // Before sm_90 two products of 64 rows spill from eight warps, too.
   int64_t rows = target.supports(::varve::Feature::Wgmma) ? 64 : 32;
   // More warps: sorted pairs and two products fill the registers of four.
@@ -141,10 +194,39 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
     ProgramKernel program(builder, suffix, strategy.warps, operands);
     build(program.program, shape, strategy);
   };
-  if (strategy.rows == 1) {
+  bool isStreamed = chosen.getStages() > 1;
+  if (isStreamed) {
+    strategy.stages = chosen.getStages();
+    strategy.parts = getParts(shape, strategy.rows);
+    strategy.isSorted = strategy.rows > 1;
+    strategy.isSparse = strategy.rows == kLeastRows;
+    strategy.rows = std::max(strategy.rows, kLeastRows);
+  }
+  ExpertsShape wide = shape;
+  if (isStreamed && shape.xScale) {
+    // Rows as numbers, once for all blocks.
+    wide.x = BFloat16Type::get(builder.getContext());
+    wide.xScale = Type();
+    wide.xBlock = 0;
+    Value rows = builder.allocate(
+        cast<plan::DeviceTensorType>(inputs[0].getType()).getShape(), wide.x);
+    inputs.push_back(rows);
+    ProgramKernel program(builder, "widen", strategy.warps, inputs);
+    buildWidenRows(program.program, shape);
+    inputs = {rows};
+  }
+  auto launchStreamed = [&] {
+    ProgramKernel program(builder, "stream", strategy.warps + kExpertsLoadWarps,
+                          inputs);
+    buildStreamedExperts(program.program, wide, strategy);
+  };
+  if (!strategy.isSorted || (!isStreamed && strategy.rows == 1)) {
     inputs.push_back(ids);
     llvm::append_range(inputs, rest);
-    launch("", inputs, buildExperts);
+    if (isStreamed)
+      launchStreamed();
+    else
+      launch("", inputs, buildExperts);
     return success();
   }
   Type i32 = IntegerType::get(builder.getContext(), 32);
@@ -164,7 +246,10 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
   launch("order", {ids, counts, order}, buildOrderPairs);
   llvm::append_values(inputs, ends, tileEnds, order);
   llvm::append_range(inputs, rest);
-  launch("grouped", inputs, buildGroupedExperts);
+  if (isStreamed)
+    launchStreamed();
+  else
+    launch("grouped", inputs, buildGroupedExperts);
   return success();
 }
 

@@ -96,7 +96,9 @@ LogicalResult IndexLowering::lower(KernelBuilder &builder) const {
     buildIndexTopk(kernel.program, shape, strategy);
   }
   parts.push_back(*indices);
-  ProgramKernel kernel(builder, "merge", strategy.warps, parts);
+  // Few blocks, which hold many entries.
+  constexpr int64_t kMergeWarps = 16;
+  ProgramKernel kernel(builder, "merge", kMergeWarps, parts);
   mergeIndices(kernel.program, shape, strategy);
   return success();
 }

@@ -58,6 +58,16 @@ static int64_t find(Value value, int depth) {
         int64_t a = next(op.getLhs());
         return std::min(kOfZero, a << shift.getZExtValue());
       })
+      .Case([&](arith::DivUIOp op) -> int64_t {
+        APInt divisor;
+        if (!matchPattern(op.getRhs(), m_ConstantInt(&divisor)) ||
+            !divisor.isPowerOf2() || divisor.ugt(kOfZero))
+          return 1;
+        // Exact where the power of two divides.
+        int64_t a = next(op.getLhs());
+        int64_t b = static_cast<int64_t>(divisor.getZExtValue());
+        return a % b == 0 ? a / b : 1;
+      })
       .Case([&](arith::SelectOp op) {
         return std::gcd(next(op.getTrueValue()), next(op.getFalseValue()));
       })

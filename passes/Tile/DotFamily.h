@@ -47,6 +47,12 @@ const DotFamily &getFmaFamily();
 /// mma.sync (DotFamilyMma.cpp).
 const DotFamily &getMmaFamily();
 
+/// Whether a warpgroup product multiplies codes by their scales in registers
+/// before: those of a left operand in shared memory, f4E2M1FN with a power of
+/// two for 32 or more columns of a row, beside bf16. bf16 has the range of the
+/// scales, so that this is exact.
+bool foldsScales(DotOp op);
+
 /// The family for a product: the one that the strategy asks for, if it accepts
 /// the product, else the first that does.
 const DotFamily &selectDotFamily(DotOp op, const DotContext &context);

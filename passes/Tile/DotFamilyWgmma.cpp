@@ -64,6 +64,23 @@ Operand getOperand(Value value) {
   return {tile.getElementType(), tile.getShape(), true};
 }
 
+} // namespace
+
+bool mlir::varve::tile::foldsScales(DotOp op) {
+  auto a = dyn_cast<BufferType>(op.getA().getType());
+  if (!a || !isa<Float4E2M1FNType>(a.getElementType()) || !op.getAScale() ||
+      op.getBScale() || op.getATransposed() ||
+      !getOperand(op.getB()).element.isBF16())
+    return false;
+  auto scale = cast<RankedTensorType>(op.getAScale().getType());
+  constexpr int64_t kColumns = 32, kStep = 64;
+  return isa<Float8E8M0FNUType>(scale.getElementType()) &&
+         scale.getShape()[0] == op.getM() && op.getK() % kStep == 0 &&
+         op.getK() / scale.getShape()[1] % kColumns == 0;
+}
+
+namespace {
+
 /// Accumulators in the registers of warpgroups, operands in swizzled shared
 /// memory; a left operand in registers stays there.
 class WgmmaFamily : public DotFamily {
@@ -72,6 +89,10 @@ public:
 
   bool accepts(DotOp op, const DotContext &context) const override {
     Operand a = getOperand(op.getA()), b = getOperand(op.getB());
+    bool isFolded = foldsScales(op);
+    // The registers' type is that of the other operand.
+    if (isFolded)
+      a.element = b.element;
     for (Type element : {a.element, b.element}) {
       std::optional<::varve::NumericType> type = getNumericType(element);
       if (!type || !llvm::is_contained(context.target.getDotEngines(*type),
@@ -83,7 +104,7 @@ public:
         (bits == 16 && a.element != b.element))
       return false;
     int64_t step = 256 / bits;
-    if (op.getK() % step != 0 || op.getScaleBlock() % step != 0)
+    if (op.getK() % step != 0 || (!isFolded && op.getScaleBlock() % step != 0))
       return false;
     // Only elements of 16 bits can be transposed.
     if (bits == 8 && (op.getATransposed() || !op.getBTransposed()))
@@ -118,7 +139,7 @@ public:
       layouts.a = OperandLayoutAttr::get(mlirContext, 0, accumulator,
                                          a.element.getIntOrFloatBitWidth());
     // A scale per row lies where the row does.
-    if (Value scale = op.getAScale()) {
+    if (Value scale = op.getAScale(); scale && !foldsScales(op)) {
       auto type = cast<RankedTensorType>(scale.getType());
       if (type.getShape()[0] == op.getM() && type.getShape()[1] == 1)
         layouts.aScale = accumulator;

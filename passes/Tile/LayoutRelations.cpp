@@ -103,6 +103,19 @@ static Attribute reshapeLayout(Attribute layout, ArrayRef<int64_t> from,
   return {};
 }
 
+/// The layout of whole columns of a tile in which lanes keep their elements;
+/// null when there is none by that name.
+static Attribute sliceLayout(Attribute layout, SliceOp op) {
+  auto wgmma = dyn_cast<WgmmaLayoutAttr>(layout);
+  ArrayRef<int64_t> from = op.getSource().getType().getShape();
+  ArrayRef<int64_t> to = op.getType().getShape();
+  if (!wgmma || wgmma.getWarpgroups()[1] != 1 || to[0] != from[0] ||
+      op.getOffsets()[1] % 8 != 0 || to[1] % 8 != 0 || to[1] > wgmma.getN())
+    return {};
+  return WgmmaLayoutAttr::get(layout.getContext(), to[1],
+                              wgmma.getWarpgroups());
+}
+
 void mlir::varve::tile::forRelatedTiles(
     Value tile, Attribute layout, function_ref<void(Value, Attribute)> body) {
   auto suggest = [&](Value other, Attribute otherLayout) {
@@ -153,6 +166,9 @@ void mlir::varve::tile::forRelatedTiles(
         .Case([&](ReshapeOp op) {
           suggest(op.getResult(), reshapeLayout(layout, type.getShape(),
                                                 op.getType().getShape()));
+        })
+        .Case([&](SliceOp op) {
+          suggest(op.getResult(), sliceLayout(layout, op));
         })
         .Case([&](scf::ForOp op) {
           suggest(op.getTiedLoopRegionIterArg(&use), layout);

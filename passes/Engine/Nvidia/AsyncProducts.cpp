@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "passes/Engine/Nvidia/Lowering.h"
 #include "passes/Engine/Nvidia/Wgmma.h"
+#include "passes/Tile/DotFamily.h"
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -190,7 +191,7 @@ bool AsyncProducts::endsWithProduct(scf::ForOp op, unsigned index) {
   auto dot = op.getYieldedValues()[index].getDefiningOp<DotOp>();
   // A second user would need a copy of registers that are being written.
   return dot && dot->getBlock() == op.getBody() && dot->hasOneUse() &&
-         !dot.getAScale() && !dot.getBScale();
+         ((!dot.getAScale() && !dot.getBScale()) || foldsScales(dot));
 }
 
 bool AsyncProducts::mayStartFromZero(scf::ForOp op, unsigned index) {

@@ -54,6 +54,8 @@ public:
   std::optional<Value> getAccumulate(Value accumulator);
   /// After its group was committed: `result` is being written, `buffers` read.
   void afterProduct(tile::DotOp op, ValueRange buffers);
+  /// A group was committed that is not the last of its product.
+  void afterPart() { ++issued; }
   /// Instead: waits for the group at once, and returns the registers.
   SmallVector<Value> finishNow(ValueRange registers);
 

@@ -6,7 +6,8 @@
 // else goes through a swizzled buffer of this op's own.
 //
 // With scales, each block of K that shares them is a product of its own into
-// registers of its own, which are then added to the sum.
+// registers of its own, which are then added to the sum. Scales of 4-bit codes
+// are folded into a left operand in registers instead.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,8 +15,10 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Engine/Nvidia/AsyncBarrier.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
+#include "passes/Engine/Nvidia/FoldedCodes.h"
 #include "passes/Engine/Nvidia/Lowering.h"
 #include "passes/Engine/Nvidia/Wgmma.h"
+#include "passes/Tile/DotFamily.h"
 
 using namespace mlir;
 using namespace mlir::varve::tile;
@@ -99,6 +102,9 @@ private:
   void multiply(Lowering &lowering, Plan &plan,
                 MutableArrayRef<Value> registers, int64_t begin, int64_t end,
                 std::optional<Value> accumulate);
+  void multiplyFolded(Lowering &lowering, DotOp op, Plan &plan,
+                      MutableArrayRef<Value> registers,
+                      std::optional<Value> accumulate);
   LogicalResult lowerScaled(Lowering &lowering, DotOp op, Plan &plan);
 };
 
@@ -187,7 +193,8 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
     return cast<RankedTensorType>(operand.getType()).getElementType();
   };
   plan.instruction.n = plan.layout.getN();
-  plan.instruction.aType = getElement(op.getA());
+  bool isFolded = foldsScales(op);
+  plan.instruction.aType = getElement(isFolded ? op.getB() : op.getA());
   plan.instruction.bType = getElement(op.getB());
   plan.instruction.aMNMajor = op.getATransposed();
   plan.instruction.bMNMajor = !op.getBTransposed();
@@ -217,9 +224,10 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
   auto aTile = dyn_cast<RankedTensorType>(op.getA().getType());
   auto operandLayout = aTile ? dyn_cast<OperandLayoutAttr>(aTile.getEncoding())
                              : OperandLayoutAttr();
-  bool aInRegisters = operandLayout && operandLayout.getIndex() == 0 &&
-                      operandLayout.getParent() == plan.layout &&
-                      !op.getATransposed();
+  bool aInRegisters =
+      isFolded ||
+      (operandLayout && operandLayout.getIndex() == 0 &&
+       operandLayout.getParent() == plan.layout && !op.getATransposed());
   if (!aInRegisters) {
     if (isInPlace(op.getA(), kWgmmaRows, op.getATransposed())) {
       aBuffer = lowering.getBuffer(op.getA());
@@ -261,9 +269,9 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
   if (!aInRegisters)
     enter(aBuffer);
   enter(bBuffer);
-  if (aInRegisters)
+  if (aInRegisters && !isFolded)
     readRegisters(lowering, plan, op.getA());
-  else
+  if (!aInRegisters)
     readShared(lowering, plan, plan.a, aBuffer, op.getATransposed(),
                /*isLeft=*/true);
   readShared(lowering, plan, plan.b, bBuffer, !op.getBTransposed(),
@@ -308,6 +316,30 @@ void WgmmaDot::multiply(Lowering &lowering, Plan &plan,
   commitWgmma(code.builder, code.loc);
 }
 
+/// Codes are unpacked for a part of K while the products of the part before
+/// run: two parts' words are alive at a time.
+void WgmmaDot::multiplyFolded(Lowering &lowering, DotOp op, Plan &plan,
+                              MutableArrayRef<Value> registers,
+                              std::optional<Value> accumulate) {
+  constexpr int64_t kPart = 64;
+  AsyncProducts &products = *lowering.products;
+  int64_t step = plan.instruction.getK();
+  FoldedCodes codes(lowering, op, plan.groupRow,
+                    plan.layout.getWarpgroups()[0]);
+  plan.a.words.resize(plan.rowTiles * plan.k / step * 4);
+  for (int64_t k = 0; k < plan.k; k += kPart) {
+    products.waitUntilPending(1);
+    for (int64_t i = 0; i < plan.rowTiles; ++i)
+      for (int64_t at = k; at < k + kPart; at += step)
+        llvm::copy(codes.getWords(i, at),
+                   plan.a.words.begin() + (i * plan.k + at) / step * 4);
+    multiply(lowering, plan, registers, k, k + kPart, accumulate);
+    accumulate = Value();
+    if (k + kPart < plan.k)
+      products.afterPart();
+  }
+}
+
 LogicalResult WgmmaDot::lower(Lowering &lowering, DotOp op) {
   Code &code = lowering.code;
   SharedArena::Scope scope(lowering.shared);
@@ -317,7 +349,8 @@ LogicalResult WgmmaDot::lower(Lowering &lowering, DotOp op) {
   Plan plan;
   if (failed(makePlan(lowering, op, plan)))
     return failure();
-  if (op.getAScale() || op.getBScale())
+  bool isFolded = foldsScales(op);
+  if (!isFolded && (op.getAScale() || op.getBScale()))
     return lowerScaled(lowering, op, plan);
 
   std::optional<Value> accumulate = products.getAccumulate(op.getAccumulator());
@@ -326,7 +359,10 @@ LogicalResult WgmmaDot::lower(Lowering &lowering, DotOp op) {
   if (!accumulate)
     for (Value &value : registers)
       value = code.create<LLVM::UndefOp>(value.getType());
-  multiply(lowering, plan, registers, 0, plan.k, accumulate);
+  if (isFolded)
+    multiplyFolded(lowering, op, plan, registers, accumulate);
+  else
+    multiply(lowering, plan, registers, 0, plan.k, accumulate);
   lowering.setTile(op.getResult(), registers);
   SmallVector<Value> buffers;
   for (Value buffer : {plan.a.buffer, plan.b.buffer})

@@ -1,12 +1,13 @@
 //===- RingCopy.cpp - Copies into stages of rings -------------------------===//
 //
-// A copy of a tile of an argument goes to the copy engine, one of numbered rows
-// to cp.async, and what neither can express to loads and stores of the role's
-// threads.
+// A copy of a tile of an argument goes to the copy engine, other tiles and
+// numbered rows to cp.async, and what neither can express to loads and stores
+// of the role's threads.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/Engine/Nvidia/AsyncBarrier.h"
+#include "passes/Engine/Nvidia/CopyAsync.h"
 #include "passes/Engine/Nvidia/WarpSpecialised.h"
 #include "passes/Engine/Nvidia/Window.h"
 
@@ -24,7 +25,8 @@ public:
   LogicalResult lowerCopy(Lowering &lowering, CopyOp op) override {
     std::optional<TensorWindow> window = planCopy(op);
     if (!window)
-      return fallback->lowerCopy(lowering, op);
+      return canCopyAsync(op) ? copyChunks(lowering, op)
+                              : fallback->lowerCopy(lowering, op);
     Code &code = lowering.code;
     const View &view = lowering.views[op.getView()];
     Value map =
@@ -48,29 +50,13 @@ public:
   LogicalResult lowerGatherCopy(Lowering &lowering, GatherCopyOp op) override {
     if (!canGatherAsync(op) || !traceStage(op.getBuffer()).take)
       return fallback->lowerGatherCopy(lowering, op);
-    Code &code = lowering.code;
     SharedBuffer buffer = lowering.getBuffer(op.getBuffer());
     RankedTensorType moved = lowering.getMovedType(op.getBuffer().getType());
     Window window = lowering.makeWindow(op, moved);
-    const LayoutMap &map = lowering.getMap(moved);
-    int64_t bytes = getStorageBytes(moved.getElementType());
-    if (window.width * bytes != kChunkBytes)
+    if (window.width * getStorageBytes(moved.getElementType()) != kChunkBytes)
       return lowering.refuse(op,
                              "its rows do not fall into chunks of 16 bytes");
-    SmallVector<Value> base = lowering.getBase(map);
-    for (int64_t reg = 0; reg < map.getNumRegisters(); reg += window.width) {
-      if (!map.isInside(reg))
-        continue;
-      Value to = lowering.getElementAddress(
-          buffer, lowering.getCoordinates(map, base, reg));
-      Value from = window.getAddress(window.getPosition(reg));
-      Value size;
-      // Of a row that is absent nothing is read, and zeros are written.
-      if (Value inside = window.isInside(reg))
-        size = code.select(inside, code.i32(kChunkBytes), code.i32(0));
-      code.create<NVVM::CpAsyncOp>(to, from, static_cast<uint32_t>(kChunkBytes),
-                                   NVVM::LoadCacheModifierKind::CG, size);
-    }
+    copyWindow(lowering, window, buffer, window.width, kChunkBytes);
     lowering.handles[op.getToken()] = {};
     return success();
   }
@@ -80,7 +66,35 @@ public:
   }
 
 private:
-  static constexpr int64_t kChunkBytes = 16;
+  LogicalResult copyChunks(Lowering &lowering, CopyOp op) {
+    SharedBuffer buffer = lowering.getBuffer(op.getBuffer());
+    RankedTensorType moved = lowering.getMovedType(op.getBuffer().getType());
+    Window window(lowering, lowering.views[op.getView()], op.getOffsets(),
+                  op.getTileDims(), moved, op);
+    int64_t width = std::min(
+        window.width,
+        window.map.getVectorWidth(lowering.getContiguousElements(buffer)));
+    int64_t bytes = width * moved.getElementTypeBitWidth() / 8;
+    if (bytes < kLeastBytes)
+      return lowering.refuse(op, "its rows do not fall into chunks of 4 bytes");
+    copyWindow(lowering, window, buffer, width, bytes);
+    lowering.handles[op.getToken()] = {};
+    return success();
+  }
+
+  /// Starts the copies of a window in chunks of `width` elements.
+  void copyWindow(Lowering &lowering, Window &window,
+                  const SharedBuffer &buffer, int64_t width, int64_t bytes) {
+    StageAddresses addresses(lowering, buffer, window.map);
+    for (int64_t reg = 0; reg < window.map.getNumRegisters(); reg += width)
+      // Of what is absent nothing is read, and zeros are written.
+      if (window.map.isInside(reg))
+        copyVector(lowering.code, addresses.get(reg),
+                   window.getAddress(window.getPosition(reg)), bytes,
+                   window.isInside(reg));
+  }
+
+  static constexpr int64_t kChunkBytes = 16, kLeastBytes = 4;
   WarpSpecialised &pipeline;
   std::unique_ptr<CopyLowering> fallback;
 };

@@ -3,6 +3,9 @@
 #include "passes/Engine/Nvidia/RolePlan.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Tile/Divisibility.h"
+#include "passes/Tile/DotFamily.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::varve::tile;
@@ -76,23 +79,46 @@ bool mlir::varve::nvidia::canGatherAsync(GatherCopyOp op) {
   if (ShapedType::isDynamic(stride) || stride * bits % 128 != 0 ||
       (!view.isDense() && view.getStrides().back() != 1))
     return false;
-  APInt column;
-  return op.getColumn() &&
-         matchPattern(op.getColumn(), m_ConstantInt(&column)) &&
-         column.getSExtValue() >= 0 &&
-         column.getSExtValue() * bits % 128 == 0 &&
-         column.getSExtValue() + columns <= view.getShape()[1];
+  // Chunks are inside the view or outside as a whole.
+  return op.getColumn() && view.getShape()[1] * bits % 128 == 0 &&
+         getDivisor(op.getColumn()) * bits % 128 == 0;
 }
-
-//===----------------------------------------------------------------------===//
-// RolePlan
-//===----------------------------------------------------------------------===//
 
 static int64_t getRoleWarps(OnOp text) {
   return text->getParentOfType<PipelineOp>()
       .lookupRole(text.getRole())
       .getWarps();
 }
+
+bool mlir::varve::nvidia::canCopyAsync(CopyOp op) {
+  constexpr int64_t kLeastBits = 32;
+  ViewType view = op.getView().getType();
+  BufferType buffer = op.getBuffer().getType();
+  int64_t rank = view.getRank(),
+          bits = view.getElementType().getIntOrFloatBitWidth();
+  if (op.getTileDims().back() != rank - 1 || view.isDynamicDim(rank - 1) ||
+      (!view.isDense() && view.getStrides().back() != 1))
+    return false;
+  // What divides the position of every chunk, here, there and at the ends.
+  int64_t known = std::gcd(view.getShape().back(), buffer.getShape().back());
+  known = std::gcd(known, getDivisor(op.getOffsets().back()));
+  if (!view.isDense())
+    for (int64_t stride : view.getStrides().drop_back())
+      known = std::gcd(known, ShapedType::isDynamic(stride) ? 1 : stride);
+  // All lanes of the role get something of a small buffer.
+  auto text = op->getParentOfType<OnOp>();
+  if (!text || !traceStage(op.getBuffer()).take)
+    return false;
+  int64_t lanes = getRoleWarps(text) * kWarpLanes;
+  known = std::min<int64_t>(known & -known,
+                            llvm::PowerOf2Ceil(llvm::divideCeil(
+                                llvm::product_of(buffer.getShape()), lanes)));
+  return known * bits >= kLeastBits;
+}
+
+//===----------------------------------------------------------------------===//
+// RolePlan
+//===----------------------------------------------------------------------===//
 
 RolePlan::RolePlan(PipelineOp pipeline) {
   for (RingOp ring : pipeline.getBody().getOps<RingOp>()) {
@@ -125,7 +151,9 @@ RolePlan::RolePlan(PipelineOp pipeline) {
   pipeline.getBody().walk([&](Operation *op) {
     if (auto copy = dyn_cast<CopyOp>(op)) {
       if (RingPlan *plan = getPlan(copy.getBuffer()).first)
-        (planCopy(copy) ? plan->fills.tensor : plan->fills.stores) = true;
+        (planCopy(copy)       ? plan->fills.tensor
+         : canCopyAsync(copy) ? plan->fills.async
+                              : plan->fills.stores) = true;
     } else if (auto gather = dyn_cast<GatherCopyOp>(op)) {
       if (RingPlan *plan = getPlan(gather.getBuffer()).first)
         (canGatherAsync(gather) ? plan->fills.async : plan->fills.stores) =
@@ -138,7 +166,7 @@ RolePlan::RolePlan(PipelineOp pipeline) {
     } else if (auto dot = dyn_cast<DotOp>(op)) {
       for (Value operand : {Value(dot.getA()), Value(dot.getB())})
         if (isa<BufferType>(operand.getType()))
-          read(operand, /*isAsync=*/true);
+          read(operand, /*isAsync=*/operand != dot.getA() || !foldsScales(dot));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (isa<BufferType>(store.getValue().getType()))
         read(store.getValue(), /*isAsync=*/true);

@@ -55,9 +55,12 @@ StagePart traceStage(Value buffer);
 /// The tensor copies for a `tile.copy` into a stage, if it can be made of them.
 std::optional<TensorWindow> planCopy(tile::CopyOp op);
 
-/// Whether cp.async can gather: rows of whole, aligned 16-byte chunks that the
-/// view surely has.
+/// Whether cp.async can gather: rows of whole, aligned 16-byte chunks.
 bool canGatherAsync(tile::GatherCopyOp op);
+
+/// Whether cp.async can copy a tile into a stage: rows of aligned chunks of 4,
+/// 8 or 16 bytes.
+bool canCopyAsync(tile::CopyOp op);
 
 class RolePlan {
 public:

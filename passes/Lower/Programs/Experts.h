@@ -8,6 +8,9 @@
 // takes three small programs whatever T is; then blocks multiply tiles of one
 // expert's rows.
 //
+// Codes of 4 bits are streamed where the target multiplies them from registers
+// (`canStreamExperts`): rows are widened to bf16 by a program before.
+//
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
 #define VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
@@ -49,13 +52,25 @@ struct ExpertsStrategy {
   int64_t rows = 64;    ///< of a tile of one expert's pairs; many tokens only
   int64_t columns = 64; ///< of the result
   int64_t depth = 128;  ///< of a step along K
-  int64_t pairs = 512;  ///< that are sorted together
+  int64_t pairs = 128;  ///< that are sorted together
   bool narrow = true;   ///< bf16 products where the numbers are bf16
   /// Bytes of a weight that a lane reads at once, and sums by itself; 0 where
   /// lanes are those of vectors. Few tokens only.
   int64_t laneBytes = 0;
   int64_t warps = 4;
+
+  /// Streamed products only: `warps` multiply, `rows` is a multiple of 8 and
+  /// `columns` one of 64.
+  int64_t stages = 1;
+  int64_t parts = 1; ///< tiles of `columns` of a block, but for gated pairs
+  /// Whether tiles are of one expert's sorted pairs, not of one pair each.
+  bool isSorted = true;
+  /// Whether there is a tile for every pair, since most have their own.
+  bool isSparse = false;
 };
+
+/// Warps that copy for those that multiply.
+inline constexpr int64_t kExpertsLoadWarps = 4;
 
 /// Why a shape cannot be compiled, on `emitError`.
 LogicalResult verifyExperts(const ExpertsShape &shape,
@@ -86,6 +101,17 @@ void buildOrderPairs(TileProgram &program, const ExpertsShape &shape,
 /// and their scales; routing weights; results, as for `buildExperts`.
 void buildGroupedExperts(TileProgram &program, const ExpertsShape &shape,
                          const ExpertsStrategy &strategy);
+
+/// Whether streamed products are exact but for their sums: f4E2M1FN weights and
+/// rows of bf16 or of codes with f8E8M0FNU scales.
+bool canStreamExperts(const ExpertsShape &shape);
+/// Arguments: x, codes [rows, K], and its scales; the numbers, bf16 [rows, K].
+void buildWidenRows(TileProgram &program, const ExpertsShape &shape);
+/// Arguments: x, bf16; ends, tileEnds, order if sorted, else ids [P]; weights
+/// and their scales; routing weights; results, as for `buildExperts`. The
+/// function has kExpertsLoadWarps more warps than the strategy.
+void buildStreamedExperts(TileProgram &program, const ExpertsShape &shape,
+                          const ExpertsStrategy &strategy);
 
 } // namespace mlir::varve
 

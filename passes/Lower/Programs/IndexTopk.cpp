@@ -318,20 +318,29 @@ void mlir::varve::mergeIndices(TileProgram &p, const IndexShape &shape,
   Value numbers = p.addRows({strategy.splits, kept}, p.i32());
   Value indices = p.addRows({shape.k}, p.i32());
   Value token = p.programId(0);
-  auto load = [&](Value view, Value split) {
-    return p.load(view, {token, split, p.index(0)}, {kept}, {2});
-  };
-  Values init = {load(scores, p.index(0)), load(numbers, p.index(0))};
   // Splits hold ascending ranges of entries, so that of equal scores the lower
-  // entry comes first here as well.
-  Values best =
-      p.loop(p.index(1), p.index(strategy.splits), 1, init,
-             [&](Value split, ValueRange carried) -> Values {
-               auto [values, ids] = p.selectTopk(
-                   p.concat({carried[0], load(scores, split)}, 0),
-                   p.concat({carried[1], load(numbers, split)}, 0), kept);
-               return {values, ids};
-             });
+  // entry comes first here as well. A selection from many takes little longer
+  // than one from few.
+  int64_t atOnce =
+      std::clamp<int64_t>(strategy.merged / kept, 2, strategy.splits);
+  Values best;
+  for (int64_t split = 0; split < strategy.splits;) {
+    int64_t count =
+        std::min(strategy.splits - split, atOnce - (best.empty() ? 0 : 1));
+    auto load = [&](Value view) {
+      Value parts = p.load(view, {token, p.index(split), p.index(0)},
+                           {count, kept}, {1, 2});
+      return p.reshape(parts, {count * kept});
+    };
+    Value all = load(scores), ids = load(numbers);
+    if (!best.empty()) {
+      all = p.concat({best[0], all}, 0);
+      ids = p.concat({best[1], ids}, 0);
+    }
+    auto [values, selected] = p.selectTopk(all, ids, kept);
+    best = {values, selected};
+    split += count;
+  }
   p.store(markUnused(p, {best[0], best[1]}), indices, {token, p.index(0)}, {1});
   p.finish(p.getSize(indices, 0));
 }

@@ -34,6 +34,7 @@ struct IndexStrategy {
   bool narrow = true;      ///< bf16 products where the numbers are bf16
   /// Blocks among which a token's entries are divided.
   int64_t splits = 1;
+  int64_t merged = 8192; ///< entries that are merged at once
   int64_t warps = 4;
 
   /// Entries that a running selection keeps: k, filled up.

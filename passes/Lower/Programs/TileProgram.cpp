@@ -309,6 +309,13 @@ Value TileProgram::concat(ArrayRef<Value> tiles, int64_t dim) {
       builder, loc, tileType(shape, getElement(tiles.front())), tiles, dim);
 }
 
+Value TileProgram::transpose(Value tile) {
+  ArrayRef<int64_t> shape = getShape(tile);
+  return TransposeOp::create(builder, loc,
+                             tileType({shape[1], shape[0]}, getElement(tile)),
+                             tile, ArrayRef<int64_t>{1, 0});
+}
+
 Value TileProgram::reduce(ReduceKind kind, Value tile, int64_t dim) {
   return ReduceOp::create(builder, loc, kind, tile, dim);
 }

@@ -110,6 +110,7 @@ public:
   Value reshape(Value tile, ArrayRef<int64_t> shape);
   Value slice(Value tile, ArrayRef<int64_t> offsets, ArrayRef<int64_t> shape);
   Value concat(ArrayRef<Value> tiles, int64_t dim);
+  Value transpose(Value tile); ///< of rank 2
   Value reduce(tile::ReduceKind kind, Value tile, int64_t dim);
   Value sum(Value tile, int64_t dim);
   Value largest(Value tile, int64_t dim);

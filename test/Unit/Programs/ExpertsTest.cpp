@@ -171,15 +171,49 @@ public:
     count = compile(mlir::varve::buildCountPairs);
     scan = compile(mlir::varve::buildScanPairs);
     order = compile(mlir::varve::buildOrderPairs);
-    grouped = compile(mlir::varve::buildGroupedExperts);
+    if (strategy.stages == 1) {
+      grouped = compile(mlir::varve::buildGroupedExperts);
+      return;
+    }
+    ExpertsShape wide = shape;
+    if (shape.xScale) {
+      widen = compileProgram(
+          [&](TileProgram &p) { mlir::varve::buildWidenRows(p, shape); });
+      wide.x = parseType("bf16");
+      wide.xScale = {};
+      wide.xBlock = 0;
+    }
+    auto stream = [&](bool isSorted) {
+      ExpertsStrategy own = strategy;
+      own.isSorted = isSorted;
+      return compileProgram(
+          [&](TileProgram &p) {
+            mlir::varve::buildStreamedExperts(p, wide, own);
+          },
+          strategy.warps + mlir::varve::kExpertsLoadWarps);
+    };
+    small = stream(false);
+    grouped = stream(true);
   }
 
   explicit operator bool() const {
-    return small && count && scan && order && grouped;
+    return small && count && scan && order && grouped &&
+           (widen || strategy.stages == 1 || !shape.xScale);
+  }
+
+  /// x, and its scales, as the products take them.
+  std::vector<Argument> getInputs(ExpertsData &data) {
+    if (!widen)
+      return data.getInputs();
+    numbers = HostArray(parseType("bf16"), data.x.numbers.shape);
+    std::vector<Argument> arguments = data.getInputs();
+    arguments.push_back(numbers.view());
+    widen->run(arguments, true);
+    return {numbers.view()};
   }
 
   void runSmall(ExpertsData &data, ExpertsData::Result &result) {
-    std::vector<Argument> arguments = data.getInputs();
+    std::vector<Argument> arguments = getInputs(data);
     arguments.push_back(view(data.ids, {data.pairs}, {data.pairs}));
     data.addRest(arguments, result);
     small->run(arguments);
@@ -203,7 +237,7 @@ public:
       return std::pair(data.ids[a], a) < std::pair(data.ids[b], b);
     });
     EXPECT_EQ(sorted, expected);
-    std::vector<Argument> arguments = data.getInputs();
+    std::vector<Argument> arguments = getInputs(data);
     llvm::append_range(arguments,
                        std::vector{endsView, tileEndsView, orderView});
     data.addRest(arguments, result);
@@ -213,7 +247,8 @@ public:
 private:
   ExpertsShape shape;
   ExpertsStrategy strategy;
-  std::unique_ptr<Kernel> small, count, scan, order, grouped;
+  std::unique_ptr<Kernel> small, count, scan, order, grouped, widen;
+  HostArray numbers;
 };
 
 void check(const ExpertsShape &shape, const ExpertsStrategy &strategy,
@@ -318,6 +353,64 @@ TEST(ProgramExpertsTest, CodesTimesCodesToCodes) {
   shape.blockColumns = 128;
   shape.hasRowPerExpert = true;
   check(shape, {}, 1e-5);
+}
+
+ExpertsStrategy getStream(int64_t rows, int64_t parts) {
+  ExpertsStrategy strategy;
+  strategy.rows = rows;
+  strategy.columns = 128;
+  strategy.depth = 128;
+  strategy.warps = 8;
+  strategy.stages = 2;
+  strategy.parts = parts;
+  return strategy;
+}
+
+TEST(ProgramExpertsTest, StreamedPairToCodes) {
+  ExpertsShape shape = getShape(9, 3, 256, 320, "f8E4M3FN", "f4E2M1FN", "bf16");
+  shape.xScale = parseType("f8E8M0FNU");
+  shape.xBlock = 64;
+  shape.weightScale = parseType("f8E8M0FNU");
+  shape.blockRows = 1;
+  shape.blockColumns = 32;
+  shape.isGated = true;
+  shape.isWeighted = true;
+  shape.limit = 10;
+  shape.gated = parseType("bf16");
+  shape.code = parseType("f8E4M3FN");
+  shape.codeScale = parseType("f8E8M0FNU");
+  shape.codeBlock = 128;
+  ASSERT_TRUE(canStreamExperts(shape));
+  check(shape, getStream(8, 1), 1e-2);
+  check(shape, getStream(64, 1), 1e-2);
+}
+
+TEST(ProgramExpertsTest, StreamedRowsOfPairs) {
+  // Neither columns nor tiles of them divide the result.
+  ExpertsShape shape = getShape(20, 6, 200, 160, "bf16", "f4E2M1FN", "f32");
+  shape.weightScale = parseType("f8E8M0FNU");
+  shape.blockRows = 1;
+  shape.blockColumns = 32;
+  shape.hasRowPerExpert = true;
+  check(shape, getStream(8, 1), 1e-5);
+  check(shape, getStream(16, 2), 1e-5);
+}
+
+TEST(ProgramExpertsTest, WhatIsStreamed) {
+  ExpertsShape shape = getShape(4, 2, 128, 128, "bf16", "f4E2M1FN", "bf16");
+  EXPECT_FALSE(canStreamExperts(shape));
+  shape.weightScale = parseType("f8E8M0FNU");
+  shape.blockRows = 1;
+  shape.blockColumns = 32;
+  EXPECT_TRUE(canStreamExperts(shape));
+  shape.x = parseType("f8E4M3FN");
+  shape.xBlock = 128;
+  shape.xScale = parseType("f32");
+  EXPECT_FALSE(canStreamExperts(shape));
+  shape.xScale = parseType("f8E8M0FNU");
+  EXPECT_TRUE(canStreamExperts(shape));
+  shape.weight = parseType("f8E4M3FN");
+  EXPECT_FALSE(canStreamExperts(shape));
 }
 
 } // namespace

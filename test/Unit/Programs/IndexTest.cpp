@@ -199,6 +199,9 @@ TEST(ProgramIndexTest, TiesGoToTheLowerEntry) {
   shape.k = 300;
   strategy.selection = 64;
   check(shape, strategy, true);
+  // Two splits at first, then the best of them and one more.
+  strategy.merged = 1024;
+  check(shape, strategy, true);
 }
 
 TEST(ProgramIndexTest, PlainNumbers) {

@@ -23,11 +23,11 @@ mlir::MLIRContext &test::getContext() {
   return *context;
 }
 
-std::unique_ptr<Kernel> test::compileProgram(BuildFn build) {
+std::unique_ptr<Kernel> test::compileProgram(BuildFn build, int64_t warps) {
   mlir::Location loc = mlir::UnknownLoc::get(&getContext());
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(loc);
   mlir::OpBuilder builder(module->getBodyRegion());
-  TileProgram program(builder, loc, "program", /*warps=*/4);
+  TileProgram program(builder, loc, "program", warps);
   build(program);
   if (mlir::failed(mlir::verify(*module))) {
     module->dump();

@@ -17,7 +17,7 @@ mlir::MLIRContext &getContext();
 
 using BuildFn = mlir::function_ref<void(mlir::varve::TileProgram &)>;
 
-std::unique_ptr<Kernel> compileProgram(BuildFn build);
+std::unique_ptr<Kernel> compileProgram(BuildFn build, int64_t warps = 4);
 
 /// An attribute or type from its text.
 mlir::varve::FormatAttr parseFormat(const std::string &text);
