@@ -146,7 +146,8 @@ def Varve_QuantizeOp : Varve_ComputeOp<"quantize"> {
 
     f8E4M3FN: M = 448, floor = 1e-4. f4E2M1FN: M = 6, floor = 6 * 2^-126.
     `a / M` is the f32 product with the f32 reciprocal, and the power of two is
-    taken from its bits.
+    taken from its bits. A group with a NaN or an infinity has the scale NaN,
+    and codes without meaning.
 
     * C1: `codes` has the shape of `x`, of rank 2 or more.
     * C2: `scales` has the shape of `x` with ceil(last / block) as last dimension.

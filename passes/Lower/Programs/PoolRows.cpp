@@ -162,13 +162,22 @@ std::pair<Value, Value> mlir::varve::emitQuantize(TileProgram &p, Value values,
   float floor = isFp4 ? 6 * 0x1p-126f : 1e-4f;
 
   Value x = p.reshape(values, {N, groups, block});
-  Value magnitude = p.largest(p.abs(x), 2);
-  Value y = p.mul(p.max(magnitude, p.number(floor)), p.number(reciprocal));
+  // Magnitudes compare as their bits do, and NaN is the largest of all: a group
+  // with one must not pass for numbers.
+  Value magnitude =
+      p.largest(p.both(p.bitcast(x, p.i32()), p.integer(0x7FFFFFFF)), 2);
+  magnitude = p.max(magnitude, p.integer(std::bit_cast<int32_t>(floor)));
+  Value y = p.mul(p.bitcast(magnitude, p.f32()), p.number(reciprocal));
   // The power of two that is not below: any mantissa bit carries into the
-  // exponent.
-  Value bits = p.add(p.bitcast(y, p.i32()), p.integer(0x007FFFFF));
-  Value scale = p.bitcast(p.both(bits, p.integer(0x7F800000)), p.f32());
-  Value quotient = p.div(x, p.broadcast(scale, {N, groups, block}, {0, 1}));
+  // exponent. What is no number becomes infinity, whose E8M0 code is NaN.
+  Value bits = p.min(p.bitcast(y, p.i32()), p.integer(0x7F800000));
+  bits = p.add(bits, p.integer(0x007FFFFF));
+  Value scaleBits = p.both(bits, p.integer(0x7F800000));
+  Value scale = p.bitcast(scaleBits, p.f32());
+  // A product with the inverse power, which is a normal number too, is the
+  // quotient.
+  Value inverse = p.bitcast(p.sub(p.integer(0x7F000000), scaleBits), p.f32());
+  Value quotient = p.mul(x, p.broadcast(inverse, {N, groups, block}, {0, 1}));
   Value clamped = p.max(p.min(quotient, p.number(largest)), p.number(-largest));
   return {p.reshape(p.convert(clamped, code), {N, W}), scale};
 }

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 using namespace varve;
@@ -36,7 +37,11 @@ mlir::LogicalResult test::lower(mlir::ModuleOp module) {
   passes.addPass(mlir::varve::createVerifyFusedPass());
   passes.addPass(mlir::varve::createOutlineKernelsPass());
   mlir::varve::SplitTargetsPassOptions targets;
-  targets.targets.push_back("x86-64");
+  // What another engine is to run is lowered for its target.
+  const char *target = std::getenv("VARVE_TARGET");
+  if (!target)
+    target = std::getenv("VARVE_ENGINE");
+  targets.targets.push_back(target ? target : "x86-64");
   passes.addPass(mlir::varve::createSplitTargetsPass(targets));
   passes.addPass(mlir::varve::createChooseStrategiesPass());
   passes.addPass(mlir::varve::createVerifyScheduledPass());

@@ -32,7 +32,8 @@ struct Tolerance {
 
 void registerTestDialects(mlir::DialectRegistry &registry);
 
-/// Runs the phases from fusion to lowering for an x86 target.
+/// Runs the phases from fusion to lowering for the target that VARVE_TARGET or
+/// VARVE_ENGINE names, by default an x86 one.
 mlir::LogicalResult lower(mlir::ModuleOp module);
 
 void expectClose(const HostTensor &actual, const HostTensor &expected,

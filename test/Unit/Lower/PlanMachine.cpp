@@ -12,6 +12,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include "gtest/gtest.h"
 
+#include <cstdlib>
 #include <cstring>
 
 using namespace varve;
@@ -110,6 +111,20 @@ std::unique_ptr<PlanMachine> PlanMachine::create(mlir::ModuleOp module,
   std::unique_ptr<PlanMachine> machine(new PlanMachine());
   machine->module = module;
   machine->weights = &weights;
+  if (std::getenv("VARVE_ENGINE") || std::getenv("VARVE_CASES")) {
+    for (auto function : module.getOps<tile::FuncOp>()) {
+      auto copy = mlir::OwningOpRef<tile::FuncOp>(
+          mlir::cast<tile::FuncOp>(function->clone()));
+      copy->setPublic();
+      std::string text;
+      llvm::raw_string_ostream(text) << *copy;
+      auto kernel = Kernel::compile(text);
+      if (!kernel)
+        return nullptr;
+      machine->harnessed[function.getSymName().str()] = std::move(kernel);
+    }
+    return machine;
+  }
   machine->kernels = mlir::ModuleOp::create(module.getLoc());
   mlir::OpBuilder builder =
       mlir::OpBuilder::atBlockEnd(machine->kernels->getBody());
@@ -216,6 +231,55 @@ uint64_t PlanMachine::getPool(mlir::FlatSymbolRefAttr name) {
 // Running
 //===----------------------------------------------------------------------===//
 
+/// An argument of a launch as the harness of the engine's tests takes it, with
+/// the whole memory that it is a part of.
+Argument PlanMachine::getArgument(plan::LaunchOp op, unsigned number,
+                                  const Values &values,
+                                  const Scratch &scratch) {
+  mlir::Value operand = op.getArguments()[number];
+  auto function =
+      module.lookupSymbol<tile::FuncOp>(op.getKernelAttr().getAttr());
+  auto view =
+      mlir::dyn_cast<tile::ViewType>(function.getArgumentTypes()[number]);
+  Argument argument;
+  uint64_t word = values.lookup(operand);
+  argument.words = {word};
+  if (!view) {
+    argument.sizes = {static_cast<int64_t>(word)};
+    return argument;
+  }
+  auto tensor = mlir::cast<DeviceTensorType>(operand.getType());
+  argument.sizes = getShape(tensor, sizes);
+  for (unsigned i = 0; i < argument.sizes.size(); ++i)
+    if (view.isDynamicDim(i))
+      argument.words.push_back(argument.sizes[i]);
+  for (auto [i, stride] : llvm::enumerate(view.getStrides()))
+    if (mlir::ShapedType::isDynamic(stride))
+      argument.words.push_back(tensor.getStride(i).evaluate(sizes));
+  auto use = [&](Bytes &bytes) {
+    auto begin = reinterpret_cast<uint64_t>(bytes.data());
+    if (word < begin || word >= begin + bytes.size())
+      return;
+    argument.data = bytes.data();
+    argument.bytes = bytes.size();
+  };
+  for (auto *memories : {&openWeights, &pools, arguments})
+    for (auto &[name, bytes] : *memories)
+      use(bytes);
+  for (const std::unique_ptr<Bytes> &bytes : scratch)
+    use(*bytes);
+  return argument;
+}
+
+void PlanMachine::launchKernel(plan::LaunchOp op, const Values &values,
+                               const Scratch &scratch) {
+  std::vector<Argument> passed;
+  for (unsigned i = 0; i < op.getArguments().size(); ++i)
+    passed.push_back(getArgument(op, i, values, scratch));
+  ++numLaunches;
+  harnessed.at(op.getKernel().str())->run(passed);
+}
+
 void PlanMachine::launch(plan::LaunchOp op, Values &values) {
   auto function =
       module.lookupSymbol<tile::FuncOp>(op.getKernelAttr().getAttr());
@@ -270,7 +334,7 @@ void PlanMachine::launch(plan::LaunchOp op, Values &values) {
 }
 
 void PlanMachine::runBlock(mlir::Block &block, Values &values,
-                           std::vector<std::unique_ptr<Bytes>> &scratch) {
+                           Scratch &scratch) {
   auto offsetOf = [&](plan::LinearAttr offset) {
     return offset ? offset.evaluate(sizes) : int64_t(0);
   };
@@ -317,7 +381,12 @@ void PlanMachine::runBlock(mlir::Block &block, Values &values,
             inner[argument] = values.lookup(operand);
           runBlock(callee.getBody().front(), inner, scratch);
         })
-        .Case([&](plan::LaunchOp op) { launch(op, values); })
+        .Case([&](plan::LaunchOp op) {
+          if (harnessed.empty())
+            launch(op, values);
+          else
+            launchKernel(op, values, scratch);
+        })
         .Case([](plan::ReturnOp) {})
         .Default([](mlir::Operation *op) {
           ADD_FAILURE() << "not a plan op: "
@@ -327,14 +396,14 @@ void PlanMachine::runBlock(mlir::Block &block, Values &values,
 }
 
 void PlanMachine::run(llvm::StringRef name, const PlanSizes &planSizes,
-                      std::map<std::string, Bytes> &arguments) {
+                      std::map<std::string, Bytes> &memories) {
   auto function = module.lookupSymbol<plan::FuncOp>(name);
   ASSERT_TRUE(function) << name.str();
   sizes = planSizes.values();
   Values values;
   for (mlir::BlockArgument argument : function.getArguments()) {
     unsigned i = argument.getArgNumber();
-    Bytes &bytes = arguments[function.getArgumentName(i).str()];
+    Bytes &bytes = memories[function.getArgumentName(i).str()];
     size_t size =
         getBytes(mlir::cast<DeviceTensorType>(argument.getType()), sizes);
     if (function.isOutput(i))
@@ -342,7 +411,8 @@ void PlanMachine::run(llvm::StringRef name, const PlanSizes &planSizes,
     ASSERT_EQ(bytes.size(), size) << function.getArgumentName(i).str();
     values[argument] = reinterpret_cast<uint64_t>(bytes.data());
   }
-  std::vector<std::unique_ptr<Bytes>> scratch;
+  arguments = &memories;
+  Scratch scratch;
   runBlock(function.getBody().front(), values, scratch);
 }
 

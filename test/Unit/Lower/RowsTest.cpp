@@ -4,6 +4,8 @@
 #include "test/Unit/Engine/KernelHarness.h"
 #include "gtest/gtest.h"
 
+#include <cstdlib>
+
 using namespace varve::test;
 
 namespace {
@@ -43,6 +45,8 @@ func.func @f(%x: tensor<?x96x$T$>) -> tensor<?x96x$T$> {
 // The reference sums in f64. What follows a norm rounds to few bits and makes
 // choices, so the kernel gives the same bits here and not almost the same.
 TEST(ExactRowsTest, NormGivesTheBitsOfTheReference) {
+  if (std::getenv("VARVE_ENGINE"))
+    GTEST_SKIP() << "a property of the x86 engine";
   for (int64_t width : {96, 128, 512}) {
     Twins twins(substitute(R"mlir(
 func.func @f(%x: tensor<?x$D$xbf16>) -> tensor<?x$D$xbf16> {
