@@ -1,6 +1,7 @@
 //===- BlockWork.cpp - What a block of a tile program does ----------------===//
 
 #include "lib/CostModel/BlockWork.h"
+#include "mlir/Analysis/Liveness.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -91,19 +92,23 @@ static double getInstructions(Operation *op) {
 }
 
 /// Cycles of a thread in which the NVIDIA engine finds the k best of a row: it
-/// counts who comes before whom, or searches the last of them bit by bit.
+/// counts who comes before whom, or searches the last of them bit by bit, as it
+/// reckons is shorter.
 static double getSelectCycles(SelectTopkOp op, int64_t threads) {
-  constexpr double compare = 3, barrier = 100;
   RankedTensorType type = op.getSource().getType();
   double rows = type.getRank() == 2 ? type.getShape()[0] : 1;
   double count = type.getShape().back();
   double best = op.getValues().getType().getShape().back();
-  double direct = rows * std::ceil(count * count / threads) * compare;
   double steps = 32 + llvm::Log2_64_Ceil(static_cast<uint64_t>(count));
-  double search =
-      rows * (steps * (barrier + std::ceil(count / threads) * compare) +
-              std::ceil(best * best / threads) * compare);
-  return std::min(direct, search);
+  double pairs = std::ceil(count * count / threads),
+         elements = std::ceil(count / threads),
+         ranks = std::ceil(best * best / threads);
+  constexpr double barrier = 100, test = 3;
+  // Who precedes is six instructions, of which the engine reckons three.
+  constexpr double precedes = 6;
+  double search = steps * (barrier + elements * test);
+  bool isDirect = pairs * test <= search + ranks * test;
+  return rows * (isDirect ? pairs * precedes : search + ranks * precedes);
 }
 
 /// What multiplies operands of these element types.
@@ -144,6 +149,7 @@ private:
   void visitFor(scf::ForOp loop, double times);
   void visitIf(scf::IfOp op, double times);
   void visitDot(DotOp op, double times);
+  void addFragments(DotOp op, DotKind kind, double times);
   void visitElementwise(Operation &op, double times);
   bool visitMemory(Operation &op, double times, Waits &longest);
   void move(Value view, double bytes, double times, bool isRead);
@@ -184,6 +190,9 @@ std::optional<int64_t> BlockWalker::get(Value value) const {
   if (matchPattern(value, m_ConstantInt(&constant)) &&
       constant.getBitWidth() <= 64)
     return constant.getSExtValue();
+  DenseIntElementsAttr tile;
+  if (matchPattern(value, m_Constant(&tile)) && tile.isSplat())
+    return tile.getSplatValue<APInt>().getSExtValue();
   return std::nullopt;
 }
 
@@ -196,11 +205,15 @@ const ProgramArgument *BlockWalker::getArgument(Value view) const {
   return &arguments[argument.getArgNumber()];
 }
 
-/// Scalar arithmetic by the ops' own folders.
+/// Arithmetic on integers by the ops' own folders. A tile of integers has the
+/// value of one of its elements, the last that is there: a loop that goes as
+/// far as one of several tokens needs goes as far as the last of them does.
 void BlockWalker::evaluate(Operation &op) {
   if (op.getNumResults() != 1 || op.getNumRegions() != 0 ||
-      !op.getResult(0).getType().isIntOrIndex())
+      !getElementTypeOrSelf(op.getResult(0).getType()).isIntOrIndex())
     return;
+  if (isa<ReduceOp, SplatOp, BroadcastOp, ReshapeOp, ExtractOp>(op))
+    return set(op.getResult(0), get(op.getOperand(0)));
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     if (std::optional<int64_t> condition = get(select.getCondition()))
       set(op.getResult(0),
@@ -213,7 +226,8 @@ void BlockWalker::evaluate(Operation &op) {
     std::optional<int64_t> number = get(operand);
     if (!number)
       return;
-    operands.push_back(builder.getIntegerAttr(operand.getType(), *number));
+    operands.push_back(builder.getIntegerAttr(
+        getElementTypeOrSelf(operand.getType()), *number));
   }
   SmallVector<OpFoldResult> results;
   if (failed(op.fold(operands, results)) || results.size() != 1)
@@ -299,6 +313,13 @@ bool BlockWalker::visitMemory(Operation &op, double times, Waits &longest) {
          getClippedElements(load.getView(), load.getOffsets(), type,
                             load.getTileDims()),
          getElementBits(type));
+    const ProgramArgument *argument = getArgument(load.getView());
+    if (argument && load.getOffsets().size() == 1)
+      if (std::optional<int64_t> offset = get(load.getOffsets()[0])) {
+        int64_t last =
+            std::min(*offset + getElements(type), argument->sizes[0]) - 1;
+        set(load.getResult(), getInputValue(argument->input, last, step));
+      }
     return true;
   }
   if (auto gather = dyn_cast<GatherOp>(op)) {
@@ -345,6 +366,23 @@ bool BlockWalker::visitMemory(Operation &op, double times, Waits &longest) {
   return false;
 }
 
+/// Warp-level products take operands from registers: every warp loads what it
+/// multiplies from shared memory, and unpacks elements of 4 bits.
+void BlockWalker::addFragments(DotOp op, DotKind kind, double times) {
+  if (kind != DotKind::MmaSync && kind != DotKind::BlockMma)
+    return;
+  constexpr int64_t rows = 16;
+  double along = std::clamp<double>(llvm::divideCeil(op.getM(), rows), 1,
+                                    static_cast<double>(role().warps));
+  double across = role().warps / along;
+  auto add = [&](Value operand, double elements) {
+    int64_t bits = getElementBits(operand.getType());
+    role().laneOps += times * elements * (bits / 128.0 * 2 + (bits < 8));
+  };
+  add(op.getA(), static_cast<double>(op.getM()) * op.getK() * across);
+  add(op.getB(), static_cast<double>(op.getN()) * op.getK() * along);
+}
+
 void BlockWalker::visitDot(DotOp op, double times) {
   DotContext context{target, role().warps, program.getStrategyAttr()};
   DotKind kind = selectDotFamily(op, context).getKind();
@@ -357,6 +395,9 @@ void BlockWalker::visitDot(DotOp op, double times) {
     role().products.push_back({kind, type, flops});
   else
     found->flops += flops;
+  constexpr double cyclesPerProduct = 35, productK = 16;
+  role().latency += times * cyclesPerProduct * op.getK() / productK;
+  addFragments(op, kind, times);
   // Operands that come from registers go through shared memory.
   for (Value operand : {op.getA(), op.getB()})
     if (isa<RankedTensorType>(operand.getType())) {
@@ -365,8 +406,11 @@ void BlockWalker::visitDot(DotOp op, double times) {
                         getElementBits(operand.getType()) / 128 * 4;
     }
   if (op.getAScale() || op.getBScale()) {
+    // Two scales and a sum per element and block; warpgroup products take one
+    // product of scales for many elements.
     double blocks = static_cast<double>(op.getK()) / op.getScaleBlock();
-    role().laneOps += times * op.getM() * op.getN() * blocks;
+    double each = kind == DotKind::Wgmma ? 1 : 3;
+    role().laneOps += times * each * op.getM() * op.getN() * blocks;
   }
 }
 
@@ -380,8 +424,11 @@ void BlockWalker::visitElementwise(Operation &op, double times) {
     return;
   }
   if (isa<ReduceOp, ScanOp>(op)) {
+    // Shuffles, then through shared memory to other warps and back to all.
+    constexpr double cycles = 300, exchanges = 2;
     role().laneOps += times * 2 * getElements(op.getOperand(0).getType());
-    role().barriers += times;
+    role().latency += times * cycles;
+    role().barriers += times * exchanges;
     return;
   }
   if (isa<RankedTensorType>(op.getResult(0).getType()) &&
@@ -401,13 +448,21 @@ void BlockWalker::visitFor(scf::ForOp loop, double times) {
     ++work.numUnknown;
   if (trips == 0)
     return;
-  std::optional<int64_t> middle = low;
-  if (low && stride)
-    middle = *low + trips / 2 * *stride;
-  set(loop.getInductionVar(), middle);
-  for (Value argument : loop.getRegionIterArgs())
-    set(argument, std::nullopt);
-  walk(*loop.getBody(), times * trips);
+  auto walkTrip = [&](std::optional<int64_t> trip, double count) {
+    set(loop.getInductionVar(), trip);
+    for (Value argument : loop.getRegionIterArgs())
+      set(argument, std::nullopt);
+    walk(*loop.getBody(), times * count);
+  };
+  if (!low || !stride)
+    return walkTrip(std::nullopt, trips);
+  // Trips of short loops are often for different things; those of long ones
+  // are like the one in the middle.
+  constexpr int64_t few = 2;
+  if (trips > few)
+    return walkTrip(*low + trips / 2 * *stride, trips);
+  for (int64_t trip = 0; trip < trips; ++trip)
+    walkTrip(*low + trip * *stride, 1);
 }
 
 void BlockWalker::visitIf(scf::IfOp op, double times) {
@@ -502,6 +557,39 @@ BlockWork walkBlock(FuncOp program, ArrayRef<ProgramArgument> arguments,
                     const StepShape &step, ArrayRef<int64_t> block,
                     ArrayRef<int64_t> grid, const TargetModel &target) {
   return BlockWalker(program, arguments, step, block, grid, target).run();
+}
+
+int64_t estimateRegisters(FuncOp program, const TargetModel &target) {
+  const TargetLimits &limits = target.getLimits();
+  PipelineOp pipeline;
+  program.walk([&](PipelineOp op) { pipeline = op; });
+  int64_t threads = program.getWarps() * kWarpLanes;
+  // Roles share out all registers.
+  if (pipeline && target.supports(Feature::SetMaxNReg))
+    return std::min<int64_t>(limits.maxRegistersPerThread,
+                             limits.registersPerSM / threads / 8 * 8);
+  Liveness liveness(program);
+  int64_t most = 0;
+  program.walk([&](Operation *op) {
+    if (op == program || (op->getNumRegions() == 0 && !isa<DotOp>(op)))
+      return;
+    int64_t bits = 0;
+    const LivenessBlockInfo *block = liveness.getLiveness(op->getBlock());
+    for (Value value : block->currentlyLiveValues(op))
+      if (isa<RankedTensorType>(value.getType()) &&
+          value.getDefiningOp() != op && // in its accumulator's place
+          !isa_and_nonnull<SplatOp, BroadcastOp, IotaOp, arith::ConstantOp>(
+              value.getDefiningOp()))
+        bits += getElements(value.getType()) * getElementBits(value.getType());
+    // A product with scales has its sum of a block beside the accumulator.
+    if (auto dot = dyn_cast<DotOp>(op);
+        dot && (dot.getAScale() || dot.getBScale()))
+      bits += 32 * getElements(dot.getResult().getType());
+    most = std::max(most, bits);
+  });
+  constexpr int64_t others = 40;
+  return std::clamp<int64_t>(others + most / 32 / threads, others,
+                             limits.maxRegistersPerThread);
 }
 
 int64_t getSharedBytes(FuncOp program) {

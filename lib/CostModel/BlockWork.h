@@ -53,6 +53,9 @@ struct RoleWork {
   /// Waits for memory and for the cache, one after another.
   double coldWaits = 0, cachedWaits = 0;
   double barriers = 0;
+  /// Cycles from the first instruction of each op to its first result: what ops
+  /// on tiles of few elements take, one after another.
+  double latency = 0;
   /// Instructions times lanes.
   double laneOps = 0;
   llvm::SmallVector<ProductWork, 2> products;
@@ -79,6 +82,12 @@ BlockWork walkBlock(mlir::varve::tile::FuncOp program,
 /// Shared memory that the program's buffers and rings take, in bytes; what the
 /// engine needs for exchanges comes on top.
 int64_t getSharedBytes(mlir::varve::tile::FuncOp program);
+
+/// Registers of a thread that the program's tiles take where most of them are
+/// alive, with what addresses and counters need: an estimate, for programs that
+/// are not compiled.
+int64_t estimateRegisters(mlir::varve::tile::FuncOp program,
+                          const TargetModel &target);
 
 } // namespace varve
 

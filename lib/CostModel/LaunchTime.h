@@ -20,8 +20,7 @@ struct LaunchWork {
   std::string kernel;
   int64_t blocks = 0, threads = 0;
   int64_t sharedBytes = 0; ///< of a block
-  /// Of a thread; 0 before the program is compiled.
-  int64_t registers = 0;
+  int64_t registers = 0;   ///< of a thread
   int64_t spillBytes = 0;
   /// Blocks that were walked: an even sample of the grid.
   std::vector<BlockWork> samples;

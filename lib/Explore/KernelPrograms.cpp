@@ -233,10 +233,14 @@ getGridSizes(tile::FuncOp program, llvm::ArrayRef<ProgramArgument> arguments,
   return sizes;
 }
 
+static tile::FuncOp getProgram(plan::LaunchOp launch) {
+  return cast<tile::FuncOp>(
+      SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernelAttr()));
+}
+
 static LaunchWork makeLaunch(plan::LaunchOp launch, plan::CallOp call,
                              const StepShape &step, const TargetModel &target) {
-  auto program = cast<tile::FuncOp>(
-      SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernelAttr()));
+  tile::FuncOp program = getProgram(launch);
   llvm::SmallVector<int64_t> symbols = getSymbols(step);
   ArgumentReader reader(call, symbols);
   std::vector<ProgramArgument> arguments;
@@ -292,13 +296,19 @@ KernelPrograms::getLaunches(const TargetModel &target, llvm::StringRef function,
   forEachLaunch(
       callee.getBody().front(), getSymbols(step), [&](plan::LaunchOp launch) {
         launches.push_back(makeLaunch(launch, call, step, target));
-        auto found =
-            resources.find((target.getName() + "/" + launch.getKernel()).str());
-        if (found == resources.end())
+        LaunchWork &work = launches.back();
+        std::string name = (target.getName() + "/" + launch.getKernel()).str();
+        auto found = resources.find(name);
+        if (found != resources.end()) {
+          work.registers = found->second.registers;
+          work.sharedBytes = found->second.sharedBytes;
+          work.spillBytes = found->second.spillBytes;
           return;
-        launches.back().registers = found->second.registers;
-        launches.back().sharedBytes = found->second.sharedBytes;
-        launches.back().spillBytes = found->second.spillBytes;
+        }
+        auto [estimate, isNew] = estimates.try_emplace(name, 0);
+        if (isNew)
+          estimate->second = estimateRegisters(getProgram(launch), target);
+        work.registers = estimate->second;
       });
   return launches;
 }

@@ -48,6 +48,8 @@ private:
   KernelMap kernels;
   /// By "target/kernel"; empty without compilation.
   llvm::StringMap<Resources> resources;
+  /// Estimates, by the same names.
+  mutable llvm::StringMap<int64_t> estimates;
 };
 
 } // namespace varve

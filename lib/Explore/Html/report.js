@@ -92,7 +92,8 @@ function allOps(mix, step) {
 
 function drawRoofline() {
   const mix = data.mixes[state.mixA], device = data.devices[state.device], step = current();
-  const ops = allOps(mix, step).filter((o) => o.flops > 0 && o.bytes > 0 && o.op.anchor);
+  const all = allOps(mix, step), least = all.reduce((s, o) => s + o.total, 0) / 2000;
+  const ops = all.filter((o) => o.flops > 0 && o.bytes > 0 && o.op.anchor && o.total > least);
   if (!ops.length) { $('roofline').innerHTML = '<p class="note">No op reads memory.</p>'; return; }
   const width = 560, height = 320, left = 64;
   const xs = ops.map((o) => o.flops / o.bytes), top = Math.max(...Object.values(device.rates));
@@ -173,11 +174,17 @@ function drawPareto() {
   const sorted = rows.slice().sort((a, b) => X(a) - X(b) || Y(a) - Y(b)), front = [];
   for (const row of sorted) if (!front.length || Y(row) < Y(front[front.length - 1])) front.push(row);
   svg += `<path d="${front.map((r, i) => `${i ? `H${x(X(r)).toFixed(1)}V` : `M${x(X(r)).toFixed(1)} `}${y(Y(r)).toFixed(1)}`).join('')}" fill="none" stroke="var(--accent)" stroke-width="1.6"/>`;
+  const taken = []; // places of labels
   for (const row of sorted) {
     const chosen = row.mix === state.mixA, mix = data.mixes[row.mix];
     svg += `<circle cx="${x(X(row)).toFixed(1)}" cy="${y(Y(row)).toFixed(1)}" r="${chosen ? 8 : front.includes(row) ? 5.5 : 4}" fill="${front.includes(row) ? 'var(--accent)' : 'var(--H)'}" fill-opacity="${front.includes(row) ? .95 : .55}" ` +
            `${chosen ? 'stroke="var(--ink)" stroke-width="2" ' : ''}data-pick="${row.mix}" style="cursor:pointer" data-tip="${esc(`${mix.label}\n${state.x}: ${formatFigure(state.x, X(row))}\n${state.y}: ${formatFigure(state.y, Y(row))}`)}"/>`;
-    if (rows.length <= 14) svg += `<text x="${x(X(row)) + 10}" y="${y(Y(row)) - 8}" ${x(X(row)) > width * .75 ? 'text-anchor="end" dx="-20"' : ''}>${esc(mix.short)}</text>`;
+    if (rows.length > 14) continue;
+    const right = x(X(row)) > width * .75;
+    let top = y(Y(row)) - 8;
+    while (taken.some(([cx, cy]) => Math.abs(cx - x(X(row))) < 240 && Math.abs(cy - top) < 13)) top += 13;
+    taken.push([x(X(row)), top]);
+    svg += `<text x="${x(X(row)) + (right ? -10 : 10)}" y="${top}" ${right ? 'text-anchor="end"' : ''}>${esc(mix.short)}</text>`;
   }
   $('pareto').innerHTML = frame(width, height, svg, 'trade-offs');
   for (const point of document.querySelectorAll('[data-pick]'))

@@ -134,6 +134,65 @@ tile.func @scan(%positions: !tile.view<?xi32>, %pool: !tile.view<?x64xf32>,
   EXPECT_EQ(work.coldBytesRead, 8 * 64 * 4);
 }
 
+TEST_F(BlockWorkFixture, TheLastOfSeveralTokensDecides) {
+  constexpr const char *text = R"(
+tile.func @rows(%positions: !tile.view<?xi32>, %y: !tile.view<?x64xf32>)
+    grid affine_map<()[s0] -> (s0 ceildiv 8)> [dim(%positions, 0)] warps 4 {
+  %i = tile.program_id 0
+  %c8 = arith.constant 8 : index
+  %row = arith.muli %i, %c8 : index
+  %p = tile.load %positions[%row] : !tile.view<?xi32> -> tensor<8xi32>
+  %one = arith.constant dense<1> : tensor<8xi32>
+  %n = arith.addi %p, %one : tensor<8xi32>
+  %most = tile.reduce max %n along 0 : tensor<8xi32>
+  %end = arith.index_cast %most : i32 to index
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c100 = arith.constant 100 : index
+  %zero = arith.constant dense<0.0> : tensor<1x64xf32>
+  scf.for %k = %c0 to %end step %c100 {
+    tile.store %zero, %y[%c0, %c0] : tensor<1x64xf32> -> !tile.view<?x64xf32>
+  }
+  tile.return
+}
+)";
+  // Four tokens of two sequences of 1000: the last one is at position 999.
+  BlockWork work =
+      walk(text, {view({4}, false, StepInput::Positions), view({4, 64})});
+  EXPECT_EQ(work.numUnknown, 0u);
+  EXPECT_EQ(work.bytesWritten, 10 * 64 * 4);
+}
+
+TEST_F(BlockWorkFixture, TripsOfShortLoopsAreWalkedOneByOne) {
+  BlockWork work = walk(R"(
+tile.func @twice(%y: !tile.view<?x64xf32>)
+    grid affine_map<()[s0] -> (s0)> [dim(%y, 0)] warps 4 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %zero = arith.constant dense<0.0> : tensor<1x64xf32>
+  scf.for %k = %c0 to %c2 step %c1 {
+    %first = arith.cmpi eq, %k, %c0 : index
+    scf.if %first {
+      tile.store %zero, %y[%c0, %c0] : tensor<1x64xf32> -> !tile.view<?x64xf32>
+    }
+  }
+  tile.return
+}
+)",
+                        {view({4, 64})});
+  EXPECT_EQ(work.bytesWritten, 64 * 4);
+}
+
+TEST_F(BlockWorkFixture, RegistersFollowFromTilesThatAreAlive) {
+  walk(kProduct, {view({4, 256}), view({64, 256}, true), view({4, 64})});
+  auto target = TargetModel::lookup("sm_90a");
+  auto program = *module->getOps<tile::FuncOp>().begin();
+  // Accumulator and operands of the product: 4096 + 2048 + 8192 bytes.
+  EXPECT_EQ(estimateRegisters(program, **target),
+            40 + (4096 + 2048 + 8192) / 4 / 128);
+}
+
 TEST_F(BlockWorkFixture, RolesRunSideBySideAndRingsHideWaits) {
   BlockWork work =
       walk(R"(
@@ -192,8 +251,10 @@ tile.func @ring(%x: !tile.view<?x4096xbf16>, %w: !tile.view<128x4096xbf16>,
   ASSERT_EQ(work.roles[1].products.size(), 1u);
   EXPECT_EQ(work.roles[1].products[0].kind, tile::DotKind::Wgmma);
   EXPECT_EQ(work.roles[1].products[0].flops, 2.0 * 128 * 128 * 4096);
-  EXPECT_EQ(getSharedBytes(*module->getOps<tile::FuncOp>().begin()),
-            4 * 2 * 128 * 64 * 2);
+  auto program = *module->getOps<tile::FuncOp>().begin();
+  EXPECT_EQ(getSharedBytes(program), 4 * 2 * 128 * 64 * 2);
+  // Roles share out the registers of a multiprocessor, 255 to a lane at most.
+  EXPECT_EQ(estimateRegisters(program, **TargetModel::lookup("sm_90a")), 255);
 }
 
 } // namespace

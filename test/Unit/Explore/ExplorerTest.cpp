@@ -192,10 +192,10 @@ TEST_F(Explorer, KernelsMoveTheSameWorkInFewerLaunches) {
       // What passes between the ops of a kernel is not stored.
       EXPECT_LT(b[Metric::ValueBytes], 0.8 * a[Metric::ValueBytes]);
       EXPECT_LT(b[Metric::Launches], a[Metric::Ops]);
-      // Programs are no faster than the roof, and no registers are known.
+      // Programs are no faster than the roof.
       EXPECT_GT(b[Metric::KernelMs], b[Metric::RoofMs]);
       EXPECT_EQ(a[Metric::KernelMs], a[Metric::RoofMs]);
-      EXPECT_EQ(b[Metric::Registers], 0);
+      EXPECT_GT(b[Metric::Registers], 40);
       EXPECT_GT(b[Metric::Occupancy], 0);
       EXPECT_LE(b[Metric::Occupancy], 1);
     }
