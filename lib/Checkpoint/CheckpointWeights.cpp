@@ -60,6 +60,10 @@ int64_t findBadFloat(WeightType type, bool isScale, const uint8_t *bytes,
   llvm_unreachable("unknown type");
 }
 
+bool isScale(WeightRole role) {
+  return role == WeightRole::LinearScale || role == WeightRole::ExpertScale;
+}
+
 llvm::StringRef whatIsBad(WeightType type, bool isScale) {
   switch (type) {
   case WeightType::F8E4M3:
@@ -104,20 +108,19 @@ llvm::Error checkFloats(const WeightBinding &binding,
   int64_t count = 1;
   for (int64_t extent : binding.shape)
     count *= extent;
-  bool isScale = binding.role == WeightRole::LinearScale ||
-                 binding.role == WeightRole::ExpertScale;
-  int64_t bad = findBadFloat(binding.type, isScale, part.data, count);
+  int64_t bad =
+      findBadFloat(binding.type, isScale(binding.role), part.data, count);
   if (bad == count)
     return llvm::Error::success();
   int64_t columns = binding.shape.back();
-  return makeError(part.tensor.file->getPath(),
-                   "tensor " + quotedName(part.tensor.getName()) + " (" +
-                       quotedName(binding.isStacked()
-                                      ? expertName(binding.name, expert)
-                                      : binding.name) +
-                       ") has " + whatIsBad(binding.type, isScale) +
-                       " in row " + llvm::Twine(bad / columns) + ", column " +
-                       llvm::Twine(bad % columns));
+  return makeError(
+      part.tensor.file->getPath(),
+      "tensor " + quotedName(part.tensor.getName()) + " (" +
+          quotedName(binding.isStacked() ? expertName(binding.name, expert)
+                                         : binding.name) +
+          ") has " + whatIsBad(binding.type, isScale(binding.role)) +
+          " in row " + llvm::Twine(bad / columns) + ", column " +
+          llvm::Twine(bad % columns));
 }
 
 std::vector<const uint8_t *> dataOf(llvm::ArrayRef<WeightBinding::Part> parts) {
@@ -225,6 +228,11 @@ CheckpointWeights::open(llvm::StringRef name, WeightType type,
   if (binding.role == WeightRole::RoutingTable)
     if (llvm::Error e = checkRoutingTable(*opened, numExperts, tensor))
       return e;
+  // Scales are few; a bad one spoils a whole block of numbers.
+  if (isScale(binding.role))
+    for (const auto &[i, part] : llvm::enumerate(selection->parts))
+      if (llvm::Error e = checkFloats(binding, part, selection->first + i))
+        return e;
   return opened;
 }
 

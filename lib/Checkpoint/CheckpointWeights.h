@@ -1,16 +1,14 @@
-//===- CheckpointWeights.h - A checkpoint as a source of weights -*- C++
-//-*-===//
+//===- CheckpointWeights.h - Weights from a checkpoint ----------*- C++ -*-===//
 //
 // The weights of a model, read from the files of a checkpoint. Opening it
 // compares names, types and shapes of the whole checkpoint with the model and
 // reads no data. What the data says is checked later:
 //
-// | what | when |
-// |---|---|
-// | routing table: expert numbers in range, none twice for a token | open() |
-// | scales: no NaN (E8M0 code 255), F32 ones finite and not negative |
-// verifyValues() | | FP8 weights: no NaN code; wider floats: finite |
-// verifyValues() |
+//   routing tables   experts in range, none twice for a token   open()
+//   scales           E8M0: not NaN (code 255);                  open()
+//                    F32: finite and not negative
+//   FP8 weights      no NaN code                        verifyValues()
+//   wider floats     finite                             verifyValues()
 //
 // FP4 has no bad codes.
 //

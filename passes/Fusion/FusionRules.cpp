@@ -142,17 +142,23 @@ bool RuleSet::isEpilogue(Operation *op, Operation *from) {
       cast<RankedTensorType>(quantize.getX().getType()).getShape().back();
   if (auto grouped = quantize.getX().getDefiningOp<GroupedLinearOp>())
     width /= static_cast<int64_t>(grouped.getGroups());
-  return width % static_cast<int64_t>(quantize.getBlock()) == 0;
+  int64_t block = static_cast<int64_t>(quantize.getBlock());
+  if (width % block == 0)
+    return true;
+  if (remarks)
+    op->emitRemark() << "epilogue: not joined with " << nameOf(from)
+                     << ", whose rows of " << width
+                     << " elements are not made of blocks of " << block;
+  return false;
 }
 
 //===----------------------------------------------------------------------===//
 // Rows
 //===----------------------------------------------------------------------===//
 
-bool RuleSet::isFollower(Operation *op, Operation *from) {
-  if (!groups.isAlone(op) || getKernelKind(op) != KernelKind::Rows)
-    return false;
-  switch (groups.getKind(groups.getGroup(from))) {
+/// Whether a kernel of this kind has the rows of `op` at hand.
+static bool takesFollower(KernelKind kind, Operation *op) {
+  switch (kind) {
   case KernelKind::Attention:
     return isa<RopeOp>(op);
   case KernelKind::Compress:
@@ -162,6 +168,20 @@ bool RuleSet::isFollower(Operation *op, Operation *from) {
   default:
     return false;
   }
+}
+
+bool RuleSet::isFollower(Operation *op, Operation *from) {
+  KernelKind kind = groups.getKind(groups.getGroup(from));
+  if (!groups.isAlone(op) || getKernelKind(op) != KernelKind::Rows)
+    return false;
+  if (takesFollower(kind, op))
+    return true;
+  if (remarks && isa<QuantizeOp>(op) &&
+      (kind == KernelKind::Attention || kind == KernelKind::Compress))
+    op->emitRemark() << "followers: not joined with " << nameOf(from)
+                     << ", since kernels of kind '" << stringifyKernelKind(kind)
+                     << "' make no codes";
+  return false;
 }
 
 bool RuleSet::isRowPair(Operation *op, Operation *from) {

@@ -143,7 +143,10 @@ void Model::load(const Progress &progress) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     int64_t offset = getLayout().weights[i];
     if (offset < 0) {
-      Bytes mapped = *getWeights().map(plan.weights[getLayout().owners[i]]);
+      const Weight &owner = plan.weights[getLayout().owners[i]];
+      Bytes mapped = *getWeights().map(owner);
+      if (getLayout().owners[i] == i)
+        checkScales(owner, 0, mapped);
       weightAddresses.push_back(reinterpret_cast<uint64_t>(mapped.data()));
       continue;
     }
@@ -163,6 +166,7 @@ void Model::loadWeight(size_t index, int64_t &done, const Progress &progress) {
                      granuleOf(weight),
                      [&](int64_t begin, std::span<uint8_t> out) {
                        readStage(getWeights(), weight, begin, out);
+                       checkScales(weight, begin, out);
                        done += out.size();
                        if (progress)
                          progress(std::min(done, total), total);

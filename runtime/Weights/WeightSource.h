@@ -37,6 +37,11 @@ public:
 /// Bytes of a row of a weight.
 int64_t granuleOf(const Weight &weight);
 
+/// Throws where bytes of a weight of scales, from byte `begin` of it on, hold
+/// what is no scale: NaN, or an f32 number that is infinite or negative. Names
+/// the tensor and the place. Other weights may hold anything.
+void checkScales(const Weight &weight, int64_t begin, Bytes bytes);
+
 /// "random", "random:SEED", or the path of a checkpoint. Random weights are
 /// those of the compiler's interpreter for the same seed. `weights` are those
 /// of the plan: from them follows what scales belong to. Throws.

@@ -12,6 +12,7 @@ unless said otherwise.
   swap NAME OTHER         exchange the data of two tensors
   scale NAME FACTOR       multiply the elements of an F32 or BF16 tensor
   put NAME INDEX NUMBER   one element of an I64 or F32 tensor
+  byte NAME INDEX VALUE   one byte of a tensor's data
   tail BYTES              add bytes behind the data
   cut BYTES               keep only so many bytes of the file
   length BYTES            another header length in front of the header
@@ -100,6 +101,9 @@ class Safetensors:
             self.header[name]["dtype"]]
         begin = self.bytes_of(name).start + int(index) * size
         self.data[begin : begin + size] = struct.pack(code, kind(number))
+
+    def byte(self, name, index, value):
+        self.data[self.bytes_of(name).start + int(index)] = int(value, 0)
 
     def tail(self, count):
         self.data += bytes(int(count))

@@ -558,6 +558,24 @@ TEST_F(CheckpointWeightsTest, VerifiesValuesWhenAsked) {
   EXPECT_EQ(errorOf("layers.0.ffn.experts.2.w1.weight", 0, "\xFF"), "");
 }
 
+TEST_F(CheckpointWeightsTest, ChecksScalesOnOpening) {
+  ModelConfig config = quantized(smallConfig());
+  StoredTensors tensors = storedTensors(config);
+  tensors["layers.0.ffn.experts.2.w1.scale"].data[3] = '\xFF';
+  auto weights = open(tensors, config);
+  ASSERT_TRUE(weights) << error;
+  auto errorOf = [&](llvm::StringRef name) {
+    auto info = llvm::cantFail(weights->lookup(name));
+    auto tensor = weights->open(name, info.type, info.shape);
+    return errorText(tensor.takeError(), folder);
+  };
+  EXPECT_EQ(errorOf("layers.0.ffn.experts.*.w1.scale"),
+            "model.safetensors: tensor 'layers.0.ffn.experts.2.w1.scale' "
+            "('layers.0.ffn.experts.2.w1.scale') has a NaN scale (code 255) in "
+            "row 3, column 0");
+  EXPECT_EQ(errorOf("layers.0.ffn.experts.*.w3.scale"), "");
+}
+
 TEST_F(CheckpointWeightsTest, VerifiesFloat32Scales) {
   ModelConfig config = quantized(smallConfig());
   StoredTensors tensors = storedTensors(config);

@@ -6,6 +6,7 @@
 #include "runtime/Weights/WeightSource.h"
 #include "test/Unit/Runtime/PackageBuilder.h"
 #include "varve/Support/Floats.h"
+#include <cmath>
 #include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -149,6 +150,39 @@ TEST(Checkpoint, MismatchesAreOneError) {
           HasSubstr("\n  'model.embed_tokens.weight' is F32 [7, 2], expected "
                     "F32 [7, 3]"),
           HasSubstr("\n  missing 'norm.weight'"))));
+}
+
+TEST(Scales, AreNumbers) {
+  Weight codes{"layers.1.ffn.experts.*.w1.scale", Element::F8E8M0, {2, 3, 4}};
+  std::vector<uint8_t> bytes(24, 0xFE);
+  EXPECT_NO_THROW(checkScales(codes, 0, bytes));
+  bytes[12 + 4 + 2] = 0xFF;
+  EXPECT_NO_THROW(checkScales(codes, 0, Bytes(bytes).first(12)));
+  // A piece that begins at the second expert's first row, and the whole.
+  for (size_t begin : {size_t(12), size_t(0)})
+    EXPECT_THAT([&] { checkScales(codes, begin, Bytes(bytes).subspan(begin)); },
+                ThrowsMessage<Error>(HasSubstr(
+                    "tensor 'layers.1.ffn.experts.1.w1.scale' has a NaN "
+                    "scale (code 255) in row 1, column 2")));
+  // The byte is a number elsewhere.
+  EXPECT_NO_THROW(checkScales(
+      {"layers.1.ffn.experts.*.w1.weight", Element::F4E2M1, {2, 3, 8}}, 0,
+      bytes));
+
+  Weight numbers{"layers.0.attn.wq_a.scale", Element::F32, {2, 3}};
+  for (float bad : {NAN, INFINITY, -1.0f}) {
+    std::vector<float> scales(6, 0.5f);
+    Bytes raw(reinterpret_cast<const uint8_t *>(scales.data()), 24);
+    EXPECT_NO_THROW(checkScales(numbers, 0, raw));
+    scales[4] = bad;
+    EXPECT_THAT([&] { checkScales(numbers, 12, raw.subspan(12)); },
+                ThrowsMessage<Error>(HasSubstr(
+                    "tensor 'layers.0.attn.wq_a.scale' has a scale that is "
+                    "negative or not finite in row 1, column 1")));
+    // Streams have scales of another kind.
+    EXPECT_NO_THROW(
+        checkScales({"layers.0.hc_attn_scale", Element::F32, {6}}, 0, raw));
+  }
 }
 
 TEST(Checkpoint, MissingFilesAreNamed) {
