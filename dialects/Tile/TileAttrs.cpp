@@ -471,7 +471,7 @@ LogicalResult RoleAttr::verify(EmitError emitError, StringRef name,
 LogicalResult StrategyAttr::verify(EmitError emitError, DotKind dot,
                                    int64_t inFlight,
                                    int64_t blocksPerMultiprocessor,
-                                   bool stagedStore) {
+                                   bool stagedStore, bool shortSums) {
   if (inFlight < 0 || inFlight > 7)
     return emitError() << "expected in_flight to be from 0 to 7 (C1) but got "
                        << inFlight;

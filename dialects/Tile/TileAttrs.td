@@ -235,6 +235,9 @@ def Tile_StrategyAttr : Tile_Attr<"Strategy", "strategy"> {
     on to its next stage; a stage is handed back that much later.
     `blocks_per_multiprocessor` bounds registers. `staged_store` sends stores of
     accumulators through shared memory, so that global memory sees whole rows.
+    `short_sums` lets products of elements of at most 8 bits keep fewer bits of
+    the sums within 128 k, or a block of scales if that is shorter, than f32 has,
+    where the target has faster instructions that do.
 
     C1: `in_flight` is from 0 to 7.
     C2: `blocks_per_multiprocessor` is from 1 to 32.
@@ -244,7 +247,8 @@ def Tile_StrategyAttr : Tile_Attr<"Strategy", "strategy"> {
                            "::mlir::varve::tile::DotKind::Auto">:$dot,
     DefaultValuedParameter<"int64_t", "0">:$in_flight,
     DefaultValuedParameter<"int64_t", "1">:$blocks_per_multiprocessor,
-    DefaultValuedParameter<"bool", "false">:$staged_store);
+    DefaultValuedParameter<"bool", "false">:$staged_store,
+    DefaultValuedParameter<"bool", "false">:$short_sums);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

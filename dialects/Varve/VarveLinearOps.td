@@ -41,6 +41,10 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
     f32 total in ascending order. If only the weight is, it stands for the
     numbers `code scale`, and the product is that of plain operands.
 
+    `short_sums` lets a target keep fewer bits of the sums of code products
+    within such a block than f32 has, if its matrix instructions do: Hopper's keep
+    13 behind the point of the largest product.
+
     * C1: `weight` is [N, K]; K is the product of the dimensions of `x` after the
         first, N that of the result.
     * C2: an operand has scales exactly when its element type is f8E4M3FN or
@@ -60,12 +64,12 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale,
     Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     OptionalAttr<Varve_Positive>:$x_block,
-    OptionalAttr<DenseI64ArrayAttr>:$weight_block);
+    OptionalAttr<DenseI64ArrayAttr>:$weight_block, UnitAttr:$short_sums);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = [{
     $x (`scaled` $x_scale^ `by` $x_block)? `,`
-    $weight (`scaled` $weight_scale^ `by` $weight_block)? attr-dict
-    `:` functional-type(operands, results)
+    $weight (`scaled` $weight_scale^ `by` $weight_block)?
+    (`short_sums` $short_sums^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
@@ -76,7 +80,7 @@ def Varve_GroupedLinearOp : Varve_ComputeOp<"grouped_linear", [AttrSizedOperandS
     The K columns of `x` form `groups` contiguous groups; group g is multiplied
     by rows `g N/groups ... (g + 1) N/groups - 1` of the weight:
     `y[t, g N/groups + o] = sum_k x[t, g K/groups + k] w[g N/groups + o, k]`.
-    Flattening, scales and their constraints are those of `varve.linear`, with
+    Flattening, scales, `short_sums` and constraints are those of `varve.linear`, with
     `x_block` and the columns of `weight_block` counted within a group.
 
     * C1: `groups` divides N and K; `weight` is [N, K / groups].
@@ -87,12 +91,12 @@ def Varve_GroupedLinearOp : Varve_ComputeOp<"grouped_linear", [AttrSizedOperandS
     Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     Varve_Positive:$groups,
     OptionalAttr<Varve_Positive>:$x_block,
-    OptionalAttr<DenseI64ArrayAttr>:$weight_block);
+    OptionalAttr<DenseI64ArrayAttr>:$weight_block, UnitAttr:$short_sums);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = [{
     $x (`scaled` $x_scale^ `by` $x_block)? `,`
-    $weight (`scaled` $weight_scale^ `by` $weight_block)? `groups` $groups attr-dict
-    `:` functional-type(operands, results)
+    $weight (`scaled` $weight_scale^ `by` $weight_block)? `groups` $groups
+    (`short_sums` $short_sums^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasCanonicalizeMethod = 1;
   let hasVerifier = 1;

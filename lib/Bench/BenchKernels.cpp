@@ -65,11 +65,12 @@ static BenchKernel makeScaledGemm(int64_t m, int64_t n, int64_t k) {
   kernel.kind = "gemm-fp8";
   kernel.function = "gemm_fp8";
   kernel.text = substitute(
-      gemmFp8Json, {{"N", n}, {"K", k}, {"NB", n / 128}, {"KB", k / 128}});
+      gemmFp8Json,
+      {{"M", m}, {"N", n}, {"K", k}, {"NB", n / 128}, {"KB", k / 128}});
   kernel.sizes = {{"M", m}, {"N", n}, {"K", k}};
   kernel.arguments = {{"a", "f8E4M3FN", {m, k}, {0}},
                       {"b", "f8E4M3FN", {n, k}, {}},
-                      {"a_scale", "f32", {k / 128, m}, {1}},
+                      {"a_scale", "f32", {k / 128, m}, {}},
                       {"b_scale", "f32", {n / 128, k / 128}, {}},
                       {"c", "bf16", {m, n}, {0}}};
   kernel.flops = 2.0 * m * n * k;

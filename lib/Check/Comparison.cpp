@@ -179,7 +179,8 @@ CheckLimits varve::chooseLimits(std::string_view precision,
     return plainLimits(1e-4, 2e-3);
   if (precision == "bf16")
     return bf16Limits();
-  return nativeLimits(accumulation);
+  return nativeLimits(precision == "native-fast" ? Accumulation::TensorCores
+                                                 : accumulation);
 }
 
 //===----------------------------------------------------------------------===//

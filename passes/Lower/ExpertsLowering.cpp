@@ -99,7 +99,8 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
   auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,
                                         /*in_flight=*/1,
                                         /*blocks_per_multiprocessor=*/1,
-                                        /*staged_store=*/false);
+                                        /*staged_store=*/false,
+                                        /*short_sums=*/false);
   int64_t columns = std::max<int64_t>(128, shape.code ? shape.codeBlock : 0);
   auto make = [&](int64_t min, int64_t max, int64_t rows) {
     int64_t tile = std::max(rows, kLeastRows), depth = tile > 32 ? 128 : 256;

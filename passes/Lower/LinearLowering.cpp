@@ -3,7 +3,7 @@
 // A block makes `rows` x `columns` of the result, adding `depth` at a time, and
 // does on its tile what follows the product: the gate of two products, the
 // quantisation of blocks that lie within the tile. With `stages` above 1 a role
-// of its own fetches operands that far ahead.
+// of its own fetches operands that far ahead, and the scales of x with them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +25,7 @@ struct Product {
   Operation *op;
   Value x, xScale, weight, weightScale;
   ProductFormat format;
+  bool hasShortSums = false;
   int64_t groups = 1;
   /// Of one group.
   int64_t N = 0, K = 0;
@@ -59,6 +60,7 @@ template <typename OpT> static Product readProduct(OpT op, int64_t groups) {
   product.weight = op.getWeight();
   product.weightScale = op.getWeightScale();
   product.format = ProductFormat::of(op);
+  product.hasShortSums = op.getShortSums();
   product.groups = groups;
   ArrayRef<int64_t> shape =
       cast<RankedTensorType>(op.getWeight().getType()).getShape();
@@ -127,35 +129,59 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
   bool isWide = bits == 32 || !first.format.isDirect();
   // What follows a product may need more columns than its size calls for; then
   // more warps hold the tiles, and steps along K are short.
-  int64_t narrow = fitColumns(kernel, 16), wide = fitColumns(kernel, 64);
+  int64_t narrow = fitColumns(kernel, 32), wide = fitColumns(kernel, 64);
   bool isLarge = wide * static_cast<int64_t>(kernel.products.size()) > 64;
-  // A few tokens: one matrix instruction high, and as many blocks as there are
-  // columns for, since the weight's bytes are what takes time.
-  StrategyAttr few =
-      make(1, 16, 16, first.N >= 8192 ? 32 : 16,
-           isWide || narrow >= 64 ? 128 : 256, 1, narrow >= 64 ? 8 : 4);
-  StrategyAttr some = make(17, 64, isPair ? 32 : 64, 64, isWide ? 64 : 128, 1,
-                           isLarge || bits == 8 ? 8 : 4);
-  if (isWide)
-    return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
-  auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,
-                                        /*in_flight=*/1,
-                                        /*blocks_per_multiprocessor=*/1,
-                                        /*staged_store=*/false);
-  int64_t rows = isPair ? (wide > 64 ? 32 : 64) : 128;
-  int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
-  int64_t depth = bits == 8 ? 128 : 64;
-  // As many stages as shared memory has room for, beside the exchange of scales
-  // and, where something follows the product, of the whole tile.
-  int64_t stageBytes =
-      (rows * first.format.xType.getIntOrFloatBitWidth() +
-       columns * bits * static_cast<int64_t>(kernel.products.size())) *
-      depth / 8;
   bool isFollowed = isPair || kernel.columnUnit > 1;
-  int64_t room = static_cast<int64_t>(target.getLimits().sharedBytesPerBlock) -
-                 2560 - (isFollowed ? rows * columns * 4 : 0);
-  int64_t stages = std::clamp<int64_t>(room / stageBytes, 1, 4);
-  return {few, some, make(65, 0, rows, columns, depth, stages, 8, engine)};
+  auto getEngine = [&](int64_t inFlight) {
+    return tile::StrategyAttr::get(context, tile::DotKind::Auto, inFlight,
+                                   /*blocks_per_multiprocessor=*/1,
+                                   /*staged_store=*/false, first.hasShortSums);
+  };
+  // As many stages, of `most`, as `room` bytes of shared memory hold beside the
+  // exchange of scales and of converted weights and, where something follows
+  // the product, of the tile.
+  auto fitStages = [&](int64_t rows, int64_t columns, int64_t depth,
+                       int64_t room, int64_t most) {
+    int64_t xBits = first.format.xType.getIntOrFloatBitWidth();
+    int64_t weights = columns * static_cast<int64_t>(kernel.products.size());
+    int64_t stage = (rows * xBits + weights * bits) * depth / 8 + rows * 4;
+    room -= 2560 + (isFollowed ? rows * columns * 4 : 0);
+    if (!first.format.isDirect())
+      room -= weights * depth * xBits / 8;
+    return std::clamp<int64_t>(room / stage, 1, most);
+  };
+  const ::varve::TargetLimits &limits = target.getLimits();
+  auto perBlock = static_cast<int64_t>(limits.sharedBytesPerBlock);
+  auto half = static_cast<int64_t>(limits.sharedBytesPerSM) / 2 - 1024;
+  // Up to 64 tokens the weight's bytes are what takes time: as many blocks as
+  // there are columns for, two on a multiprocessor where they fit, and copies
+  // far ahead. Eight warps that multiply take all registers.
+  auto makeFew = [&](int64_t min, int64_t max, int64_t rows, int64_t columns,
+                     int64_t depth) {
+    int64_t warps = isFollowed ? 8 : 4;
+    depth = llvm::alignTo(std::min(depth, widest), unit);
+    int64_t stages = 1;
+    if (bits != 32) {
+      stages = fitStages(rows, columns, depth, half, 8);
+      if (stages < 3 || warps == 8)
+        stages = fitStages(rows, columns, depth, perBlock, 8);
+    }
+    return make(min, max, rows, columns, depth, stages, warps,
+                first.hasShortSums ? getEngine(0) : Attribute());
+  };
+  int64_t deep = isFollowed || isWide ? 128 : 4096 / bits;
+  StrategyAttr few = makeFew(1, 16, 16, narrow, deep);
+  StrategyAttr some =
+      makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow, deep / 2);
+  if (bits == 32)
+    return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
+  int64_t rows = isPair ? (wide > 64 ? 32 : 64) : isWide ? 64 : 128;
+  int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
+  int64_t depth =
+      llvm::alignTo(std::min<int64_t>(bits == 8 ? 128 : 64, widest), unit);
+  int64_t stages = fitStages(rows, columns, depth, perBlock, 4);
+  return {few, some,
+          make(65, 0, rows, columns, depth, stages, 8, getEngine(1))};
 }
 
 //===----------------------------------------------------------------------===//
@@ -183,6 +209,12 @@ private:
   struct Views {
     Value x, xScale, weight, weightScale;
   };
+  /// How the scales of x reach the product.
+  enum class ScaleWay {
+    Loaded, ///< by who multiplies
+    Staged, ///< in the ring, as they are stored
+    Words,  ///< in the ring, with the others of a word of four
+  };
 
   std::string getSuffix() {
     if (builder.getKernel().getStrategies()->size() == 1)
@@ -193,13 +225,19 @@ private:
   Value viewByGroup(Value memory, int64_t groups);
   Views getViews(const Product &product);
   SmallVector<Value> inGroup(Value first, Value second, bool groupFirst);
+  ScaleWay chooseScaleWay() const;
+  Value getScaleWords(Value scales);
   Value loadX(const Product &product, const Views &views, Value k);
   Value loadXScale(const Product &product, const Views &views, Value k);
+  Value readXScale(Value buffer, Value k);
   Value loadWeightScale(const Product &product, const Views &views, Value k);
   SmallVector<Value> emitLoop(ArrayRef<Views> views);
   SmallVector<Value> emitPipeline(ArrayRef<Views> views);
-  SmallVector<Value> multiplyAll(ArrayRef<Views> views, Value k,
-                                 ArrayRef<Value> operands, ValueRange sums);
+  SmallVector<Value> loadWeightScales(ArrayRef<Views> views, Value k);
+  SmallVector<Value> multiplyAll(ArrayRef<Value> operands, Value xScale,
+                                 ArrayRef<Value> weightScales, ValueRange sums);
+  tile::BufferType makeScaleBuffer() const;
+  void emitCopies(Value ring, ArrayRef<Views> views, Value k);
   LogicalResult emitEpilogue(ArrayRef<Value> sums);
 
   KernelBuilder &builder;
@@ -209,6 +247,7 @@ private:
   TileKernel kernel;
   TileBuilder &b;
   int64_t rows, columns, depth;
+  ScaleWay scaleWay = ScaleWay::Loaded;
   /// First row, first column in the group, and the group.
   Value row, column, group;
 };
@@ -254,9 +293,12 @@ LinearEmitter::Views LinearEmitter::getViews(const Product &product) {
   Views views;
   views.x = viewByGroup(builder.getMemory(product.x), product.groups);
   views.weight = viewByGroup(builder.getMemory(product.weight), product.groups);
-  if (product.xScale)
-    views.xScale =
-        viewByGroup(builder.getMemory(product.xScale), product.groups);
+  if (product.xScale) {
+    Value scales = builder.getMemory(product.xScale);
+    if (scaleWay == ScaleWay::Words)
+      scales = getScaleWords(scales);
+    views.xScale = viewByGroup(scales, product.groups);
+  }
   // Blocks of rows may straddle groups, so scales are not seen by group.
   if (product.weightScale)
     views.weightScale = kernel.view(builder.getMemory(product.weightScale));
@@ -301,21 +343,28 @@ Value LinearEmitter::loadWeightScale(const Product &product, const Views &views,
   if (group)
     first = b.add(first, b.mul(group, product.N));
   bool aligned = product.N % columns == 0 || product.groups == 1;
-  return loadWeightScales(b, product.format, views.weightScale, first, k,
-                          columns, depth, aligned);
+  return mlir::varve::loadWeightScales(b, product.format, views.weightScale,
+                                       first, k, columns, depth, aligned);
+}
+
+SmallVector<Value> LinearEmitter::loadWeightScales(ArrayRef<Views> views,
+                                                   Value k) {
+  SmallVector<Value> scales;
+  for (auto [i, product] : llvm::enumerate(source.products))
+    scales.push_back(loadWeightScale(product, views[i], k));
+  return scales;
 }
 
 /// One step of all products: `operands` are x and then each weight, tiles or
 /// buffers.
-SmallVector<Value> LinearEmitter::multiplyAll(ArrayRef<Views> views, Value k,
-                                              ArrayRef<Value> operands,
+SmallVector<Value> LinearEmitter::multiplyAll(ArrayRef<Value> operands,
+                                              Value xScale,
+                                              ArrayRef<Value> weightScales,
                                               ValueRange sums) {
-  const Product &first = source.products.front();
-  ProductOperand x{operands[0], loadXScale(first, views[0], k)};
+  ProductOperand x{operands[0], xScale};
   SmallVector<Value> results;
   for (auto [i, product] : llvm::enumerate(source.products)) {
-    ProductOperand weight{operands[1 + i],
-                          loadWeightScale(product, views[i], k)};
+    ProductOperand weight{operands[1 + i], weightScales[i]};
     results.push_back(multiply(b, product.format, x, weight, sums[i]));
   }
   return results;
@@ -334,10 +383,77 @@ SmallVector<Value> LinearEmitter::emitLoop(ArrayRef<Views> views) {
   for (auto [i, product] : llvm::enumerate(source.products))
     operands.push_back(
         b.load(views[i].weight, inGroup(column, k, true), {columns, depth}));
+  Value xScale = loadXScale(first, views[0], k);
+  SmallVector<Value> weightScales = loadWeightScales(views, k);
   scf::YieldOp::create(
-      b, multiplyAll(views, k, operands, loop.getRegionIterArgs()));
+      b, multiplyAll(operands, xScale, weightScales, loop.getRegionIterArgs()));
   return SmallVector<Value>(loop.getResults());
 }
+
+//===----------------------------------------------------------------------===//
+// Scales in the ring
+//===----------------------------------------------------------------------===//
+
+/// Copies that run ahead move words of four bytes at least: a step's scales, or
+/// the four scales among which the step's is.
+LinearEmitter::ScaleWay LinearEmitter::chooseScaleWay() const {
+  const Product &first = source.products.front();
+  if (!isPipelined || !first.xScale)
+    return ScaleWay::Loaded;
+  int64_t bits = first.format.xScaleType.getIntOrFloatBitWidth();
+  int64_t perStep = depth / first.format.xBlock;
+  int64_t perRow = llvm::divideCeil(first.K, first.format.xBlock);
+  if (perRow * bits % 32 != 0)
+    return ScaleWay::Loaded;
+  if (perStep * bits % 32 == 0)
+    return ScaleWay::Staged;
+  return bits == 8 && perStep == 1 ? ScaleWay::Words : ScaleWay::Loaded;
+}
+
+/// Scales of one byte as words of four.
+Value LinearEmitter::getScaleWords(Value scales) {
+  scales = builder.flatten(scales);
+  auto type = cast<plan::DeviceTensorType>(scales.getType());
+  plan::LinearAttr bytes = type.getShape()[1];
+  auto words = plan::DeviceTensorType::get(
+      {type.getShape()[0], builder.size(bytes.getConstant() / 4)},
+      b.getI32Type());
+  return plan::ViewOp::create(builder.getPlanBuilder(),
+                              builder.getKernel().getLoc(), words, scales,
+                              /*offset=*/plan::LinearAttr());
+}
+
+/// What the ring holds of the scales of x; null where nothing.
+tile::BufferType LinearEmitter::makeScaleBuffer() const {
+  const ProductFormat &format = source.products.front().format;
+  if (scaleWay == ScaleWay::Staged)
+    return tile::BufferType::get({rows, depth / format.xBlock},
+                                 format.xScaleType);
+  if (scaleWay == ScaleWay::Words)
+    return tile::BufferType::get({rows, 1}, b.getI32Type());
+  return {};
+}
+
+/// The scales of a step, from a stage.
+Value LinearEmitter::readXScale(Value buffer, Value k) {
+  const ProductFormat &format = source.products.front().format;
+  Value read = asTile(b, buffer);
+  if (scaleWay == ScaleWay::Staged)
+    return read;
+  // The byte of the word that is this step's.
+  Value place = b.mul(b.rem(b.div(k, format.xBlock), 4), 8);
+  Value shift = arith::IndexCastOp::create(b, b.getI32Type(), place);
+  Value byte = arith::ShRUIOp::create(b, read, b.splat(shift, {rows, 1}));
+  auto typeOf = [&](Type element) {
+    return RankedTensorType::get({rows, 1}, element);
+  };
+  byte = arith::TruncIOp::create(b, typeOf(b.getI8Type()), byte);
+  return arith::BitcastOp::create(b, typeOf(format.xScaleType), byte);
+}
+
+//===----------------------------------------------------------------------===//
+// The pipeline
+//===----------------------------------------------------------------------===//
 
 /// The swizzle of a buffer whose rows have `depth` elements.
 static tile::BufferType makeBuffer(int64_t rows, int64_t depth, Type element) {
@@ -350,6 +466,28 @@ static tile::BufferType makeBuffer(int64_t rows, int64_t depth, Type element) {
   return tile::BufferType::get({rows, depth}, element);
 }
 
+/// Fills a stage: x, the weights, the scales of x.
+void LinearEmitter::emitCopies(Value ring, ArrayRef<Views> views, Value k) {
+  auto stage = tile::AcquireOp::create(b, ring);
+  DenseI64ArrayAttr dims =
+      group ? b.getDenseI64ArrayAttr({0, 2}) : DenseI64ArrayAttr();
+  size_t number = source.products.size();
+  for (size_t i = 0; i < number; ++i)
+    tile::CopyOp::create(b, views[i].weight, inGroup(column, k, true),
+                         stage.getBuffers()[1 + i], DenseI64ArrayAttr(),
+                         tile::CacheHint::Normal);
+  tile::CopyOp::create(b, views[0].x, inGroup(row, k, false),
+                       stage.getBuffers()[0], dims, tile::CacheHint::Normal);
+  if (scaleWay != ScaleWay::Loaded) {
+    int64_t perElement = source.products.front().format.xBlock *
+                         (scaleWay == ScaleWay::Words ? 4 : 1);
+    tile::CopyOp::create(
+        b, views[0].xScale, inGroup(row, b.div(k, perElement), false),
+        stage.getBuffers()[1 + number], dims, tile::CacheHint::Normal);
+  }
+  tile::CommitOp::create(b, ring, stage.getSlot());
+}
+
 SmallVector<Value> LinearEmitter::emitPipeline(ArrayRef<Views> views) {
   const Product &first = source.products.front();
   MLIRContext *context = b.getContext();
@@ -357,14 +495,20 @@ SmallVector<Value> LinearEmitter::emitPipeline(ArrayRef<Views> views) {
       makeBuffer(rows, depth, first.format.xType)};
   for (const Product &product : source.products)
     buffers.push_back(makeBuffer(columns, depth, product.format.weightType));
+  if (tile::BufferType scales = makeScaleBuffer())
+    buffers.push_back(scales);
   // Indices and zeros are made outside: every role needs them.
   Value zero = b.index(0), end = b.index(first.K), step = b.index(depth);
   SmallVector<Value> zeros(source.products.size(),
                            b.zeros({rows, columns}, b.getF32Type()));
+  // Twelve warps share all registers, which the eight that multiply need.
+  bool movesRegisters = strategy.getWarps() == 8;
   auto pipeline = tile::PipelineOp::create(
-      b, b.getArrayAttr(
-             {tile::RoleAttr::get(context, "load", kLoadWarps, 40),
-              tile::RoleAttr::get(context, "math", strategy.getWarps(), 0)}));
+      b,
+      b.getArrayAttr({tile::RoleAttr::get(context, "load", kLoadWarps,
+                                          movesRegisters ? 40 : 0),
+                      tile::RoleAttr::get(context, "math", strategy.getWarps(),
+                                          movesRegisters ? 232 : 0)}));
   b.setInsertionPointToStart(&pipeline.getBody().emplaceBlock());
   Value ring = tile::RingOp::create(
       b, tile::RingType::get(context, strategy.getStages(), buffers));
@@ -377,35 +521,31 @@ SmallVector<Value> LinearEmitter::emitPipeline(ArrayRef<Views> views) {
     {
       OpBuilder::InsertionGuard inner(b);
       b.setInsertionPointToStart(&load.getBody().emplaceBlock());
-      auto stage = tile::AcquireOp::create(b, ring);
-      DenseI64ArrayAttr dims =
-          group ? b.getDenseI64ArrayAttr({0, 2}) : DenseI64ArrayAttr();
-      tile::CopyOp::create(b, views[0].x, inGroup(row, k, false),
-                           stage.getBuffers()[0], dims,
-                           tile::CacheHint::Normal);
-      for (size_t i = 0; i < source.products.size(); ++i)
-        tile::CopyOp::create(b, views[i].weight, inGroup(column, k, true),
-                             stage.getBuffers()[1 + i], DenseI64ArrayAttr(),
-                             tile::CacheHint::Normal);
-      tile::CommitOp::create(b, ring, stage.getSlot());
+      emitCopies(ring, views, k);
       tile::YieldOp::create(b, ValueRange());
     }
     auto math = tile::OnOp::create(b, ValueRange(zeros).getTypes(), "math");
     {
       OpBuilder::InsertionGuard inner(b);
       b.setInsertionPointToStart(&math.getBody().emplaceBlock());
+      // Loads are under way while the stage is waited for.
+      SmallVector<Value> weightScales = loadWeightScales(views, k);
+      Value xScale;
+      if (scaleWay == ScaleWay::Loaded)
+        xScale = loadXScale(first, views[0], k);
       auto stage = tile::ReceiveOp::create(b, ring);
       SmallVector<Value> operands(stage.getBuffers());
+      if (scaleWay != ScaleWay::Loaded)
+        xScale = readXScale(operands.pop_back_val(), k);
       SmallVector<Value> sums =
-          multiplyAll(views, k, operands, loop.getRegionIterArgs());
+          multiplyAll(operands, xScale, weightScales, loop.getRegionIterArgs());
       tile::ReleaseOp::create(b, ring, stage.getSlot());
       tile::YieldOp::create(b, sums);
     }
     scf::YieldOp::create(b, math.getResults());
   }
-  auto end2 = tile::OnOp::create(b, TypeRange(), "math");
-  Block *body = &end2.getBody().emplaceBlock();
-  b.setInsertionPointToStart(body);
+  auto last = tile::OnOp::create(b, TypeRange(), "math");
+  b.setInsertionPointToStart(&last.getBody().emplaceBlock());
   return SmallVector<Value>(loop.getResults());
 }
 
@@ -433,6 +573,7 @@ LogicalResult LinearEmitter::run() {
   if (failed(check()))
     return failure();
   const Product &first = source.products.front();
+  scaleWay = chooseScaleWay();
   SmallVector<Views> views;
   for (const Product &product : source.products)
     views.push_back(getViews(product));

@@ -58,7 +58,7 @@ static Value dequantize(TileBuilder &b, Value codes, Value scales) {
   return b.mulf(b.toF32(codes), b.reshape(factors, shape));
 }
 
-static Value asTile(TileBuilder &b, Value operand) {
+Value mlir::varve::asTile(TileBuilder &b, Value operand) {
   auto buffer = dyn_cast<tile::BufferType>(operand.getType());
   if (!buffer)
     return operand;
@@ -73,12 +73,14 @@ Value mlir::varve::multiply(TileBuilder &b, const ProductFormat &format,
   if (!format.isDirect()) {
     weight.tile = asTile(b, weight.tile);
     x.tile = asTile(b, x.tile);
-    if (format.hasWeightCodes()) {
+    if (format.hasWeightCodes() &&
+        isa<Float8E8M0FNUType>(format.weightScaleType) &&
+        format.xType.isBF16()) {
+      // Codes have few bits and are exact in 16; a power of two may be
+      // multiplied later.
+      weight.tile = b.round(b.toF32(weight.tile), format.xType);
+    } else if (format.hasWeightCodes()) {
       weight.tile = dequantize(b, weight.tile, weight.scale);
-      // Codes have few bits: times a power of two they are exact in 16.
-      if (isa<Float8E8M0FNUType>(format.weightScaleType) &&
-          format.xType.isBF16())
-        weight.tile = b.round(weight.tile, format.xType);
       weight.scale = Value();
     }
     if (TileBuilder::getElement(weight.tile) !=

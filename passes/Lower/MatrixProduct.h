@@ -53,6 +53,9 @@ Value loadWeightScales(TileBuilder &b, const ProductFormat &format, Value view,
                        Value row, Value k, int64_t columns, int64_t depth,
                        bool aligned);
 
+/// A tile, or what is read from a buffer.
+Value asTile(TileBuilder &b, Value operand);
+
 /// Adds a tile's product to `accumulator`, f32 [rows, columns]: with scales
 /// where both operands are codes, else on numbers, which codes of the weight
 /// become first.

@@ -342,6 +342,12 @@ void Applier::applyToOp(Operation *op, const Settings &settings) {
       attention.setProbabilities(
           getNumberType(module.getContext(), *settings.probabilities));
   }
+  if (settings.shortSums) {
+    if (auto linear = dyn_cast<LinearOp>(op))
+      linear.setShortSums(*settings.shortSums);
+    else
+      cast<GroupedLinearOp>(op).setShortSums(*settings.shortSums);
+  }
   if (settings.transforms()) {
     auto score = cast<IndexScoreOp>(op);
     score.getQMutable().assign(transform(score.getQ()));

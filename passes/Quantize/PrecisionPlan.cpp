@@ -139,6 +139,7 @@ void PrecisionPlan::apply(const PrecisionRule &rule, Operation *op, Use &use) {
   set(own.probabilities, rule.probabilities, kSetsAttention);
   set(own.eachStep, rule.eachStep, kSetsRounding);
   set(own.hadamard, rule.hadamard, kSetsHadamard);
+  set(own.shortSums, rule.shortSums, kSetsSums);
   set(own.quantize, rule.quantize, kSetsQuantize);
   set(own.block, rule.block, kSetsAttention);
   set(own.format, rule.format, 0);

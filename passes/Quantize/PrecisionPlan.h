@@ -58,7 +58,7 @@ template <typename T> struct Setting {
 /// their kind; pools have `format` and `hadamard`.
 struct Settings {
   Setting<NumberType> result, probabilities;
-  Setting<bool> eachStep, hadamard;
+  Setting<bool> eachStep, hadamard, shortSums;
   Setting<BlockFormat> quantize;
   Setting<int64_t> block;
   Setting<std::vector<SegmentRule>> format;

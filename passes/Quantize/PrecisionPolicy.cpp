@@ -71,12 +71,12 @@ constexpr OpKind kOpKinds[] = {
     {"dequantize", kSetsResult},
     {"embed", kSetsResult},
     {"experts", kSetsResult | kSetsQuantize},
-    {"grouped_linear", kSetsResult | kSetsQuantize},
+    {"grouped_linear", kSetsResult | kSetsQuantize | kSetsSums},
     {"hadamard", 0, kFollows},
     {"index_score",
      kSetsResult | kSetsQuantize | kSetsHadamard | kSetsRounding},
     {"index_topk", 0, kFixed},
-    {"linear", kSetsResult | kSetsQuantize},
+    {"linear", kSetsResult | kSetsQuantize | kSetsSums},
     {"quantize", 0, kFixed},
     {"rms_norm", kSetsResult | kSetsRounding},
     {"rope", 0, kFollows},
@@ -108,6 +108,7 @@ constexpr SettingField kSettingFields[] = {
     {"result", kSetsResult},     {"quantize", kSetsQuantize},
     {"hadamard", kSetsHadamard}, {"round_each_step", kSetsRounding},
     {"block", kSetsAttention},   {"probabilities", kSetsAttention},
+    {"short_sums", kSetsSums},
 };
 
 /// The largest block or element count: beyond any model, far from overflow.
@@ -130,7 +131,8 @@ unsigned mlir::varve::settingsOfKind(StringRef op) {
 unsigned PrecisionRule::getOpSettings() const {
   return (result ? kSetsResult : 0) | (quantize ? kSetsQuantize : 0) |
          (hadamard ? kSetsHadamard : 0) | (eachStep ? kSetsRounding : 0) |
-         (block || probabilities ? kSetsAttention : 0);
+         (block || probabilities ? kSetsAttention : 0) |
+         (shortSums ? kSetsSums : 0);
 }
 
 //===----------------------------------------------------------------------===//
@@ -149,7 +151,7 @@ public:
     fields.refuseUnknown({"comment", "ops", "names", "pools",
                           "only_coded_weights", "optional", "result",
                           "round_each_step", "quantize", "hadamard", "block",
-                          "probabilities", "format"});
+                          "probabilities", "short_sums", "format"});
     fields.string("comment");
     readSelection();
     readSettings();
@@ -345,6 +347,7 @@ void RuleReader::readSettings() {
   rule.probabilities = type(fields, "probabilities", kPlainTypes);
   rule.eachStep = fields.boolean("round_each_step");
   rule.hadamard = fields.boolean("hadamard");
+  rule.shortSums = fields.boolean("short_sums");
   auto isNone = [&](StringRef field) {
     const json::Value *value = object.get(field);
     return value && value->getAsString() == StringRef("none");
@@ -379,7 +382,8 @@ void RuleReader::checkSettings() {
   if (!rule.getOpSettings())
     return fields.mismatch(
         "result", "a setting of ops: 'result', 'quantize', 'hadamard', "
-                  "'round_each_step', 'block' or 'probabilities'");
+                  "'round_each_step', 'block', 'probabilities' or "
+                  "'short_sums'");
   for (StringRef op : rule.ops) {
     const OpKind *kind = findKind(op);
     for (const SettingField &field : kSettingFields) {
@@ -408,10 +412,13 @@ struct BuiltinPolicy {
   StringRef name, text;
 };
 
-constexpr BuiltinPolicy kBuiltins[] = {
-    {"f32", f32Json}, {"bf16", bf16Json}, {"native", nativeJson}};
+constexpr BuiltinPolicy kBuiltins[] = {{"f32", f32Json},
+                                       {"bf16", bf16Json},
+                                       {"native", nativeJson},
+                                       {"native-fast", nativeFastJson}};
 
-constexpr std::array<StringRef, 3> kBuiltinNames = {"f32", "bf16", "native"};
+constexpr std::array<StringRef, 4> kBuiltinNames = {"f32", "bf16", "native",
+                                                    "native-fast"};
 
 const BuiltinPolicy *findBuiltin(StringRef name) {
   const BuiltinPolicy *found = llvm::find_if(

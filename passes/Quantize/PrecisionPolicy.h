@@ -42,6 +42,7 @@ enum OpSetting : unsigned {
   kSetsHadamard = 4,
   kSetsRounding = 8,
   kSetsAttention = 16, ///< `block` and `probabilities`
+  kSetsSums = 32,      ///< `short_sums`
 };
 
 /// The settings that ops of the kind `op` (without dialect) have; 0 for kinds
@@ -90,7 +91,7 @@ struct PrecisionRule {
 
   // What it sets. A quantisation or block of 0 takes back an earlier rule's.
   std::optional<NumberType> result, probabilities;
-  std::optional<bool> eachStep, hadamard;
+  std::optional<bool> eachStep, hadamard, shortSums;
   std::optional<BlockFormat> quantize;
   std::optional<int64_t> block;
   std::optional<std::vector<SegmentRule>> format;

@@ -192,6 +192,15 @@ void QuantizedVerifier::verifySettings(Operation *op, const Settings &settings,
           getNumberType(context, *settings.probabilities),
           attention.getProbabilities().value_or(Float32Type::get(context)));
   }
+  if (settings.shortSums) {
+    auto linear = dyn_cast<LinearOp>(op);
+    bool isShort = linear ? linear.getShortSums()
+                          : cast<GroupedLinearOp>(op).getShortSums();
+    if (isShort != *settings.shortSums)
+      reporter.report(op) << "expected sums "
+                          << (isShort ? "in f32" : "that may be short")
+                          << " (Q5, " << settings.shortSums.rule->title << ")";
+  }
   if (!settings.eachStep)
     return;
   auto norm = dyn_cast<RmsNormOp>(op);

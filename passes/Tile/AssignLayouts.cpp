@@ -143,6 +143,19 @@ void Assignment::giveProducts() {
     give(op.getResult(),
          selectDotFamily(op, context).getLayouts(op, context).accumulator);
   });
+  // Scales are read where they are used; they are few. So are right operands
+  // that are computed from what is read.
+  function.walk([&](DotOp op) {
+    DotContext context = getContext(op);
+    DotLayouts wanted = selectDotFamily(op, context).getLayouts(op, context);
+    const std::pair<Value, Attribute> operands[] = {
+        {op.getAScale(), wanted.aScale},
+        {op.getBScale(), wanted.bScale},
+        {op.getB(), wanted.b}};
+    for (auto [tile, layout] : operands)
+      if (tile && layout)
+        give(tile, layout);
+  });
 }
 
 /// A layout for the accesses of a class's tiles to memory: vectors as wide as

@@ -103,6 +103,9 @@ public:
     if (bits != b.element.getIntOrFloatBitWidth() ||
         (bits == 16 && a.element != b.element))
       return false;
+    if (bits == 8 && context.target.supports(::varve::Feature::ShortFp8Sums) &&
+        !(context.strategy && context.strategy.getShortSums()))
+      return false;
     int64_t step = 256 / bits;
     if (op.getK() % step != 0 || (!isFolded && op.getScaleBlock() % step != 0))
       return false;

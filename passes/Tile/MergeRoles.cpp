@@ -193,9 +193,10 @@ LogicalResult RoleMerger::run() {
   auto func = pipeline->getParentOfType<FuncOp>();
   func.setWarps(warps);
   if (StrategyAttr old = func.getStrategyAttr())
-    func.setStrategyAttr(StrategyAttr::get(
-        func.getContext(), old.getDot(), /*in_flight=*/0,
-        old.getBlocksPerMultiprocessor(), old.getStagedStore()));
+    func.setStrategyAttr(
+        StrategyAttr::get(func.getContext(), old.getDot(), /*in_flight=*/0,
+                          old.getBlocksPerMultiprocessor(),
+                          old.getStagedStore(), old.getShortSums()));
   return success();
 }
 

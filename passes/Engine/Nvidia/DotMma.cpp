@@ -1,9 +1,9 @@
 //===- DotMma.cpp - Products by mma.sync ----------------------------------===//
 //
 // A warp multiplies 16 x K by K x 8 fragments, K = 16 for 16-bit and 32 for
-// 8-bit elements. 8-bit elements are multiplied as such where the target can,
-// otherwise as f16, in which all of them are exact. 4-bit elements become 8-bit
-// ones.
+// 8-bit elements. 8-bit elements are multiplied as such where the target can
+// and the sums may be as short as it makes them, otherwise as f16, in which all
+// of them are exact. 4-bit elements become 8-bit ones.
 //
 // Blocks: partial sums start at zero and are added to the totals in f32, one
 // fused multiply-add with the scales of the block. Products of 8-bit elements
@@ -48,6 +48,7 @@ public:
 private:
   /// The type in which fragments are multiplied.
   LogicalResult chooseElements();
+  bool hasNarrowProducts() const;
   void multiplyStep(int64_t step, MutableArrayRef<Value> sums);
   SmallVector<Value> getZeros(size_t count);
 
@@ -67,6 +68,18 @@ Type getElement(Value operand) {
   return getElementTypeOrSelf(operand.getType());
 }
 
+/// Whether 8-bit elements are multiplied as such: where the instructions are
+/// the target's own (Hopper's assembler makes f16 products of them, and an
+/// addition behind each) and keep as much of sums as the program asks for.
+bool MmaProduct::hasNarrowProducts() const {
+  const ::varve::TargetModel &target = lowering.target;
+  if (!target.supports(Feature::MmaSyncFp8) || target.supports(Feature::Wgmma))
+    return false;
+  StrategyAttr strategy = lowering.source.getStrategyAttr();
+  return !target.supports(Feature::ShortFp8Sums) ||
+         (strategy && strategy.getShortSums());
+}
+
 LogicalResult MmaProduct::chooseElements() {
   auto get = [&](Value operand) -> Type {
     Type element = getElement(operand);
@@ -77,7 +90,7 @@ LogicalResult MmaProduct::chooseElements() {
   leftElement = get(op.getA());
   rightElement = get(op.getB());
   if (leftElement.getIntOrFloatBitWidth() == 8)
-    widens = !lowering.target.supports(Feature::MmaSyncFp8);
+    widens = !hasNarrowProducts();
   else if (!leftElement.isBF16() && !leftElement.isF16())
     return lowering.refuse(op, "mma.sync multiplies bf16, f16 and 8-bit "
                                "floats here; use dot = fma");

@@ -41,8 +41,7 @@ MmaOperand::MmaOperand(Lowering &lowering, const MmaGrid &grid, Value source,
                                   grid.layout, bits);
 }
 
-/// The buffer that a tile was read from, if it still holds the tile at `op`.
-static Value getSourceBuffer(Value tile, Operation *op) {
+Value mlir::varve::nvidia::getSourceBuffer(Value tile, Operation *op) {
   auto read = tile.getDefiningOp<ReadOp>();
   if (!read || read->getBlock() != op->getBlock())
     return {};

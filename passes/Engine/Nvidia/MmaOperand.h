@@ -24,6 +24,10 @@ struct MmaGrid {
   Value warp[2], lane;
 };
 
+/// The buffer that a tile was read from, if it still holds the tile at `op`;
+/// null otherwise.
+Value getSourceBuffer(Value tile, Operation *op);
+
 class MmaOperand {
 public:
   /// `isLeft`: [M, K], otherwise [K, N]; `isTransposed` as in `tile.dot`.

@@ -22,6 +22,8 @@ void MmaScales::add(int64_t dim, Value scale) {
   ArrayRef<int64_t> shape = side.tile->type.getShape();
   side.perRow = accumulator.getShape()[dim] / shape[0];
   side.perBlock = op.getK() / shape[1] / op.getScaleBlock();
+  if (Value buffer = getSourceBuffer(scale, op))
+    side.buffer = lowering.getBuffer(buffer);
   sides.push_back(std::move(side));
 }
 
@@ -69,6 +71,8 @@ std::optional<int64_t> MmaScales::getHeldRegister(const Side &side, int64_t row,
 void MmaScales::prepare() {
   const LayoutMap &sums = lowering.getMap(accumulator);
   for (Side &side : sides) {
+    if (side.buffer)
+      continue;
     int64_t blocks = side.tile->type.getShape()[1];
     bool isHeld = true;
     for (int64_t reg = 0; isHeld && reg < sums.getNumRegisters(); ++reg)

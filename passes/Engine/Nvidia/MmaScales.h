@@ -6,7 +6,7 @@
 #ifndef VARVE_PASSES_ENGINE_NVIDIA_MMASCALES_H
 #define VARVE_PASSES_ENGINE_NVIDIA_MMASCALES_H
 
-#include "passes/Engine/Nvidia/Lowering.h"
+#include "passes/Engine/Nvidia/MmaOperand.h"
 
 namespace mlir::varve::nvidia {
 
@@ -14,7 +14,8 @@ class MmaScales {
 public:
   MmaScales(Lowering &lowering, tile::DotOp op);
 
-  /// Writes scales that lanes do not hold to shared memory.
+  /// Writes scales that lanes do not hold, and that come from no buffer, to
+  /// shared memory.
   void prepare();
   void beginReads();
   /// The product of both operands' scales, f32, for a register of the

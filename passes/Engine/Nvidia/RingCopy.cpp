@@ -24,6 +24,10 @@ public:
 
   LogicalResult lowerCopy(Lowering &lowering, CopyOp op) override {
     std::optional<TensorWindow> window = planCopy(op);
+    if (std::optional<int64_t> bytes = planVectors(op)) {
+      copyVectors(lowering, op, *bytes);
+      return success();
+    }
     if (!window)
       return canCopyAsync(op) ? copyChunks(lowering, op)
                               : fallback->lowerCopy(lowering, op);
@@ -66,6 +70,7 @@ public:
   }
 
 private:
+  void copyVectors(Lowering &lowering, CopyOp op, int64_t bytes);
   LogicalResult copyChunks(Lowering &lowering, CopyOp op) {
     SharedBuffer buffer = lowering.getBuffer(op.getBuffer());
     RankedTensorType moved = lowering.getMovedType(op.getBuffer().getType());
@@ -98,6 +103,54 @@ private:
   WarpSpecialised &pipeline;
   std::unique_ptr<CopyLowering> fallback;
 };
+
+/// Thread i copies vector i of the buffer, in row-major order, and those a
+/// multiple of the number of threads behind it.
+void RingCopy::copyVectors(Lowering &lowering, CopyOp op, int64_t bytes) {
+  Code &code = lowering.code;
+  const View &view = lowering.views[op.getView()];
+  BufferType type = op.getBuffer().getType();
+  Value buffer = lowering.getBuffer(op.getBuffer()).base;
+  int64_t elementBytes = getStorageBytes(type.getElementType());
+  int64_t width = bytes / elementBytes;
+  int64_t total = type.getSizeInBytes() / bytes;
+  int64_t threads = lowering.threads.numWarps * kWarpLanes;
+  SmallVector<int64_t> dims(op.getTileDims());
+  for (int64_t first = 0; first < total; first += threads) {
+    Value number = code.add(lowering.threads.thread, first);
+    auto copy = [&] {
+      SmallVector<Value> position;
+      for (Value offset : op.getOffsets())
+        position.push_back(code.toI64(lowering.scalar(offset)));
+      Value rest = number;
+      for (int64_t i = dims.size(); i-- > 0;) {
+        bool isLast = i + 1 == static_cast<int64_t>(dims.size());
+        int64_t size = type.getShape()[i] / (isLast ? width : 1);
+        Value coordinate = i == 0 ? rest : code.rem(rest, size);
+        rest = code.div(rest, size);
+        coordinate = code.mul(coordinate, isLast ? width : 1);
+        position[dims[i]] =
+            code.add(position[dims[i]], code.extendToI64(coordinate));
+      }
+      // Of vectors outside the view nothing is read, and zeros are written.
+      Value isInside, element = code.i64(0);
+      for (auto [dim, index] : llvm::enumerate(position)) {
+        Value isWithin =
+            code.cmp(arith::CmpIPredicate::ult, index, view.sizes[dim]);
+        isInside = isInside ? code.both(isInside, isWithin) : isWithin;
+        element = code.add(element, code.mul(index, view.strides[dim]));
+      }
+      copyVector(code, code.offset(buffer, code.mul(number, bytes)),
+                 code.offset(view.base, code.mul(element, elementBytes)), bytes,
+                 isInside);
+    };
+    if (first + threads <= total)
+      copy();
+    else
+      code.ifThen(code.cmp(arith::CmpIPredicate::ult, number, total), copy);
+  }
+  lowering.handles[op.getToken()] = {};
+}
 
 } // namespace
 

@@ -61,6 +61,12 @@ std::optional<TensorWindow> mlir::varve::nvidia::planCopy(CopyOp op) {
   StagePart part = traceStage(op.getBuffer());
   if (!part.take)
     return std::nullopt;
+  // A box that begins elsewhere along the last dimension than at a multiple of
+  // 16 bytes is an illegal instruction to an H100.
+  int64_t bits =
+      op.getView().getType().getElementType().getIntOrFloatBitWidth();
+  if (getDivisor(op.getOffsets().back()) * bits % 128 != 0)
+    return std::nullopt;
   return planTensorWindow(op.getView().getType(), op.getTileDims(), part.whole,
                           part.offsets, op.getBuffer().getType().getShape());
 }
@@ -90,7 +96,43 @@ static int64_t getRoleWarps(OnOp text) {
       .getWarps();
 }
 
+std::optional<int64_t> mlir::varve::nvidia::planVectors(CopyOp op) {
+  StagePart part = traceStage(op.getBuffer());
+  BufferType buffer = op.getBuffer().getType();
+  ViewType view = op.getView().getType();
+  int64_t bits = buffer.getElementType().getIntOrFloatBitWidth();
+  int64_t last = view.getRank() - 1;
+  SmallVector<int64_t> dims(op.getTileDims());
+  if (!isa_and_present<AcquireOp>(part.take) || part.whole != buffer ||
+      buffer.getLayout() || !isa<BlockArgument>(op.getView()) || bits < 8 ||
+      dims.back() != last || view.isDynamicDim(last) || planCopy(op))
+    return std::nullopt;
+  SmallVector<int64_t> strides(view.getStrides());
+  if (view.isDense()) {
+    strides.assign(last + 1, 1);
+    for (int64_t dim = last; dim > 0; --dim) {
+      if (view.isDynamicDim(dim))
+        return std::nullopt;
+      strides[dim - 1] = strides[dim] * view.getShape()[dim];
+    }
+  }
+  if (strides[last] != 1 || llvm::any_of(strides, ShapedType::isDynamic))
+    return std::nullopt;
+  // What divides the place of every vector, and both ends of rows.
+  int64_t known =
+      std::gcd(std::gcd(view.getShape()[last], buffer.getShape().back()),
+               getDivisor(op.getOffsets()[last]));
+  for (int64_t stride : ArrayRef(strides).drop_back())
+    known = std::gcd(known, stride);
+  for (int64_t bytes : {16, 8, 4})
+    if (known * bits / 8 % bytes == 0)
+      return bytes;
+  return std::nullopt;
+}
+
 bool mlir::varve::nvidia::canCopyAsync(CopyOp op) {
+  if (planVectors(op))
+    return true;
   constexpr int64_t kLeastBits = 32;
   ViewType view = op.getView().getType();
   BufferType buffer = op.getBuffer().getType();
@@ -166,7 +208,9 @@ RolePlan::RolePlan(PipelineOp pipeline) {
     } else if (auto dot = dyn_cast<DotOp>(op)) {
       for (Value operand : {Value(dot.getA()), Value(dot.getB())})
         if (isa<BufferType>(operand.getType()))
-          read(operand, /*isAsync=*/operand != dot.getA() || !foldsScales(dot));
+          read(operand, /*isAsync=*/isa_and_present<WgmmaLayoutAttr>(
+                                dot.getType().getEncoding()) &&
+                            (operand != dot.getA() || !foldsScales(dot)));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (isa<BufferType>(store.getValue().getType()))
         read(store.getValue(), /*isAsync=*/true);

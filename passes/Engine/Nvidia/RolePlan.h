@@ -58,8 +58,13 @@ std::optional<TensorWindow> planCopy(tile::CopyOp op);
 /// Whether cp.async can gather: rows of whole, aligned 16-byte chunks.
 bool canGatherAsync(tile::GatherCopyOp op);
 
-/// Whether cp.async can copy a tile into a stage: rows of aligned chunks of 4,
-/// 8 or 16 bytes.
+/// The bytes (4, 8 or 16) of the vectors in which cp.async can copy a tile into a
+/// stage buffer without swizzle; none where tensor copies can, or rows do not
+/// fall into vectors.
+std::optional<int64_t> planVectors(tile::CopyOp op);
+
+/// Whether cp.async can copy a tile into a stage: vectors, or rows of aligned
+/// chunks of 4, 8 or 16 bytes.
 bool canCopyAsync(tile::CopyOp op);
 
 class RolePlan {

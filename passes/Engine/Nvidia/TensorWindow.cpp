@@ -39,6 +39,12 @@ static bool hasTensorMap(tile::ViewType view, int64_t elementBytes) {
 std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
     tile::ViewType view, ArrayRef<int64_t> dims, tile::BufferType whole,
     ArrayRef<int64_t> offsets, ArrayRef<int64_t> shape) {
+  // A dimension of size 1 behind the others changes no address.
+  if (whole.getRank() > 1 && whole.getShape().back() == 1 && !whole.getLayout())
+    return planTensorWindow(view, dims.drop_back(),
+                            tile::BufferType::get(whole.getShape().drop_back(),
+                                                  whole.getElementType()),
+                            offsets.drop_back(), shape.drop_back());
   int64_t bits = view.getElementType().getIntOrFloatBitWidth();
   if (bits < 8 || !hasTensorMap(view, bits / 8) || !llvm::is_sorted(dims) ||
       dims.back() != view.getRank() - 1)

@@ -37,7 +37,8 @@ struct TensorWindow {
 /// `whole`, whose dimensions run along `dims` of `view`. None when
 ///   - the view's last dimension is not contiguous, another stride is not known
 ///     to be a multiple of 16 bytes, or the rank exceeds 5;
-///   - `dims` do not ascend to the view's last dimension;
+///   - `dims`, but for those of sizes 1 at the end, do not ascend to the view's
+///     last dimension;
 ///   - the part's place in the buffer is not whole boxes.
 std::optional<TensorWindow> planTensorWindow(tile::ViewType view,
                                              ArrayRef<int64_t> dims,

@@ -5,12 +5,12 @@
 // CHECK-SAME:    %[[X:.*]]: !tile.view<?x4096xbf16>, %[[N:.*]]: index)
 // CHECK-SAME:    grid affine_map<()[s0, s1, s2] -> (s0 ceildiv 16, s1, s2)>
 // CHECK-SAME:    [dim(%[[X]], 0), %[[N]], resident] warps 4
-// CHECK-SAME:    strategy #tile.strategy<dot = wgmma, in_flight = 1, staged_store = true>
+// CHECK-SAME:    strategy #tile.strategy<dot = wgmma, in_flight = 1, staged_store = true, short_sums = true>
 tile.func @grid_depends_on_sizes_of_arguments(
     %x: !tile.view<?x4096xbf16>, %n: index)
     grid affine_map<()[s0, s1, s2] -> (s0 ceildiv 16, s1, s2)>
          [dim(%x, 0), %n, resident] warps 4
-    strategy #tile.strategy<dot = wgmma, in_flight = 1, staged_store = true> {
+    strategy #tile.strategy<dot = wgmma, in_flight = 1, staged_store = true, short_sums = true> {
   // CHECK: tile.wait_predecessor
   tile.wait_predecessor
   // CHECK: tile.program_id 2

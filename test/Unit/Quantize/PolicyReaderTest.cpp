@@ -111,7 +111,7 @@ TEST(PolicyReader, IdentityTellsContentsApartAndLayoutsNot) {
 
 TEST(PolicyReader, BuiltinPoliciesAreTheirNames) {
   EXPECT_THAT(builtinPolicyNames(),
-              testing::ElementsAre("f32", "bf16", "native"));
+              testing::ElementsAre("f32", "bf16", "native", "native-fast"));
   for (llvm::StringRef name : builtinPolicyNames()) {
     auto policy = loadPrecisionPolicy(name);
     ASSERT_TRUE(bool(policy)) << llvm::toString(policy.takeError());
@@ -159,7 +159,11 @@ const Refusal kRules[] = {
      "'layers.[': invalid glob pattern, unmatched '['"},
     {R"({"ops": "linear"})",
      ": field 'result': expected a setting of ops: 'result', 'quantize', "
-     "'hadamard', 'round_each_step', 'block' or 'probabilities', got nothing"},
+     "'hadamard', 'round_each_step', 'block', 'probabilities' or "
+     "'short_sums', got nothing"},
+    {R"({"ops": "experts", "short_sums": true})",
+     ": field 'short_sums': expected ops that have this setting "
+     "(grouped_linear, linear), got 'experts'"},
     {R"({"ops": "linear", "result": "bf61"})",
      ": field 'result': expected one of f32, bf16, f16, got 'bf61'; did you "
      "mean 'bf16'?"},
@@ -279,7 +283,8 @@ const Refusal kPolicies[] = {
     {R"({"name": "mine", "rules": {}})",
      "'mine.json': field 'rules': expected a list of rules, got an object"},
     {R"({"name": "mine", "extends": "natve", "rules": []})",
-     "'mine.json': field 'extends': expected one of f32, bf16, native, got "
+     "'mine.json': field 'extends': expected one of f32, bf16, native, "
+     "native-fast, got "
      "'natve'; did you mean 'native'?"},
     {R"({"name": "mine", "extend": "native", "rules": []})",
      "'mine.json': field 'extend': unknown field; did you mean 'extends'?"},
@@ -293,7 +298,8 @@ TEST(PolicyReader, UnknownNamesOfferTheNearest) {
   auto policy = loadPrecisionPolicy("natve");
   ASSERT_FALSE(bool(policy));
   EXPECT_EQ(llvm::toString(policy.takeError()),
-            "precision policy 'natve': expected f32, bf16, native or a .json "
+            "precision policy 'natve': expected f32, bf16, native, native-fast "
+            "or a .json "
             "file of rules; did you mean 'native'?");
 }
 
