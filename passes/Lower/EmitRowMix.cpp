@@ -69,57 +69,6 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, StreamMixOp op) {
   return success();
 }
 
-/// Divides the numbers of a line (stride apart) by their sum plus eps.
-static void normalizeLine(TileBuilder &b, MutableArrayRef<Value> matrix,
-                          size_t first, size_t n, size_t stride, float eps) {
-  Value sum = matrix[first];
-  for (size_t i = 1; i < n; ++i)
-    sum = b.addf(sum, matrix[first + i * stride]);
-  if (eps != 0.0f)
-    sum = b.addf(sum, eps);
-  for (size_t i = 0; i < n; ++i)
-    matrix[first + i * stride] = b.divf(matrix[first + i * stride], sum);
-}
-
-LogicalResult mlir::varve::emitRow(RowEmitter &emitter, SinkhornOp op) {
-  TileBuilder &b = emitter.b;
-  size_t n = op.getResult().getType().getShape().back();
-  if (op.getResult().getType().getRank() != 3)
-    return op.emitOpError("can be lowered for one matrix per row only");
-  auto eps = static_cast<float>(op.getEps().convertToDouble());
-  SmallVector<Value> matrix(emitter.getNarrow(op.getLogits()));
-  for (size_t j = 0; j < n; ++j) {
-    MutableArrayRef<Value> row = MutableArrayRef(matrix).slice(j * n, n);
-    Value largest = row[0];
-    for (Value value : row.drop_front())
-      largest = b.maxf(largest, value);
-    for (Value &value : row)
-      value = math::ExpOp::create(b, b.subf(value, largest));
-    normalizeLine(b, row, 0, n, 1, 0.0f);
-  }
-  for (Value &value : matrix)
-    value = b.addf(value, eps);
-  auto normalizeColumns = [&](MutableArrayRef<Value> matrix) {
-    for (size_t k = 0; k < n; ++k)
-      normalizeLine(b, matrix, k, n, n, eps);
-  };
-  normalizeColumns(matrix);
-  auto loop = scf::ForOp::create(
-      b, b.index(0), b.index(static_cast<int64_t>(op.getIterations()) - 1),
-      b.index(1), matrix);
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> next(loop.getRegionIterArgs());
-    for (size_t j = 0; j < n; ++j)
-      normalizeLine(b, next, j * n, n, 1, eps);
-    normalizeColumns(next);
-    scf::YieldOp::create(b, next);
-  }
-  emitter.setNarrow(op.getResult(), SmallVector<Value>(loop.getResults()));
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // Experts
 //===----------------------------------------------------------------------===//

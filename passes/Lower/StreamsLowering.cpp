@@ -139,15 +139,6 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
   kernel.launch();
 }
 
-/// Column `i` of [R, C] as [R].
-static Value getColumn(TileBuilder &b, Value tile, int64_t i) {
-  Value column = b.iota(TileBuilder::getShape(tile), 1);
-  Value isHere =
-      b.compare(arith::CmpIPredicate::eq, column, b.likeInt(column, i));
-  return b.reduce(tile::ReduceKind::Sum,
-                  b.select(isHere, tile, b.like(tile, 0.0)), 1);
-}
-
 /// A vector of the coefficients' columns, [columns]: entry i is weight[i], or
 /// weight[kind of i] where there is one weight for each kind.
 static Value getCoefficientWeight(RowEmitter &emitter, Value weight,
@@ -172,8 +163,8 @@ static void emitCoefficients(RowEmitter &emitter, StreamProjectOp op,
                {rows, columns}, /*dims=*/{1, 2});
     M = M ? b.addf(M, part) : part;
   }
-  Value mean = b.divf(getColumn(b, M, columns - 1),
-                      b.constant({rows}, b.getF32Type(), K));
+  Value mean =
+      b.divf(b.column(M, columns - 1), b.constant({rows}, b.getF32Type(), K));
   auto normEps = static_cast<float>(op.getNormEps().convertToDouble());
   Value g = b.rsqrt(b.addf(mean, normEps));
   M = b.mulf(M, b.acrossColumns(g, columns));
@@ -207,7 +198,7 @@ static void emitCoefficients(RowEmitter &emitter, StreamProjectOp op,
   auto set = [&](Value value, int64_t first, int64_t count) {
     SmallVector<Value> parts;
     for (int64_t i = 0; i < count; ++i)
-      parts.push_back(getColumn(b, result, first + i));
+      parts.push_back(b.column(result, first + i));
     emitter.setNarrow(value, parts);
   };
   set(op.getPre(), 0, n);

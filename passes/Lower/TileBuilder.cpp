@@ -93,6 +93,13 @@ Value TileBuilder::acrossColumns(Value column, int64_t columns) {
 Value TileBuilder::acrossRows(Value row, int64_t rows) {
   return broadcast(row, {rows, getShape(row)[0]}, {1});
 }
+Value TileBuilder::column(Value tile, int64_t i) {
+  Value number = iota(getShape(tile), 1);
+  Value isHere = compare(arith::CmpIPredicate::eq, number, likeInt(number, i));
+  return reduce(tile::ReduceKind::Sum, select(isHere, tile, like(tile, 0.0)),
+                1);
+}
+
 Value TileBuilder::reshape(Value source, ArrayRef<int64_t> shape) {
   if (getShape(source) == shape)
     return source;

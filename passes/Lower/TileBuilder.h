@@ -48,6 +48,8 @@ public:
   /// [R] or [C] repeated to [R, C].
   Value acrossColumns(Value column, int64_t columns);
   Value acrossRows(Value row, int64_t rows);
+  /// Column `i` of a float tile [R, C] as [R].
+  Value column(Value tile, int64_t i);
   Value reshape(Value tile, ArrayRef<int64_t> shape);
   Value slice(Value tile, ArrayRef<int64_t> offsets, ArrayRef<int64_t> shape);
   Value reduce(tile::ReduceKind kind, Value tile, int64_t dim);

@@ -12,24 +12,6 @@ using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
 
-static LLVM::AtomicBinOp getOperation(AtomicKind kind) {
-  switch (kind) {
-  case AtomicKind::Add:
-    return LLVM::AtomicBinOp::add;
-  case AtomicKind::Max:
-    return LLVM::AtomicBinOp::max;
-  case AtomicKind::Min:
-    return LLVM::AtomicBinOp::min;
-  case AtomicKind::And:
-    return LLVM::AtomicBinOp::_and;
-  case AtomicKind::Or:
-    return LLVM::AtomicBinOp::_or;
-  case AtomicKind::Xor:
-    return LLVM::AtomicBinOp::_xor;
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 void Lowering::lowerAtomic(AtomicOp op) {
   const RegisterTile &tile = getTile(op.getValue());
   RankedTensorType type = tile.type;
@@ -46,7 +28,7 @@ void Lowering::lowerAtomic(AtomicOp op) {
       condition = code.both(condition, mask->registers[reg]);
     auto update = [&] {
       Value result = code.create<LLVM::AtomicRMWOp>(
-          getOperation(op.getKind()),
+          engine::getAtomicOperation(op.getKind()),
           window.getAddress(window.getPosition(reg)), tile.registers[reg],
           LLVM::AtomicOrdering::acq_rel, StringRef("device"));
       return SmallVector<Value>{result};

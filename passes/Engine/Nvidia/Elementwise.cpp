@@ -76,23 +76,6 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
   return success();
 }
 
-/// The elements as memory holds them.
-static std::string getBytes(DenseElementsAttr elements) {
-  std::string bytes;
-  int64_t size = getStorageBytes(elements.getElementType());
-  auto append = [&](uint64_t bits) {
-    for (int64_t i = 0; i < size; ++i)
-      bytes.push_back(static_cast<char>(bits >> (8 * i)));
-  };
-  if (isa<FloatType>(elements.getElementType()))
-    for (APFloat value : elements.getValues<APFloat>())
-      append(value.bitcastToAPInt().getZExtValue());
-  else
-    for (APInt value : elements.getValues<APInt>())
-      append(value.getZExtValue());
-  return bytes;
-}
-
 LogicalResult Lowering::lowerConstant(arith::ConstantOp op) {
   auto elements = dyn_cast<DenseElementsAttr>(op.getValue());
   if (!elements)
@@ -107,7 +90,9 @@ LogicalResult Lowering::lowerConstant(arith::ConstantOp op) {
     return success();
   }
   // Others are an array of the module, read by every lane.
-  Value array = getConstantArray(getBytes(elements), /*alignment=*/16);
+  Value array = getConstantArray(
+      engine::getConstantBytes(elements, getStorageBytes(element)),
+      /*alignment=*/16);
   SmallVector<Value> base = getBase(map), registers;
   for (int64_t reg = 0; reg < map.getNumRegisters(); ++reg) {
     Value number = code.i32(0);

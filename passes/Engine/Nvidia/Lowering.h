@@ -15,6 +15,8 @@
 #include "dialects/Tile/Tile.h"
 #include "lib/Target/Model/TargetModel.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/Engine/Common/Dispatch.h"
+#include "passes/Engine/Common/Emit.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
 #include "passes/Engine/Nvidia/Code.h"
 #include "passes/Engine/Nvidia/Engines.h"
@@ -98,7 +100,6 @@ public:
   // Function.cpp: dispatch
   //===--------------------------------------------------------------------===//
   LogicalResult lowerBlock(Block &block);
-  LogicalResult lowerOp(Operation *op);
   LogicalResult refuse(Operation *op, const Twine &what) {
     return op->emitOpError()
            << "cannot be lowered for " << target.getName() << ": " << what;
@@ -205,7 +206,9 @@ public:
   //===--------------------------------------------------------------------===//
   // Reduce.cpp, Select.cpp
   //===--------------------------------------------------------------------===//
-  Value combine(tile::ReduceKind kind, Value a, Value b);
+  Value combine(tile::ReduceKind kind, Value a, Value b) {
+    return engine::combine(code.builder, code.loc, kind, a, b);
+  }
   Value combineAll(tile::ReduceKind kind, SmallVector<Value> values);
   Value getNeutral(tile::ReduceKind kind, Type type);
   /// In the layout that is left of the tile's; without a type when that is a
@@ -315,6 +318,8 @@ public:
   DotLowering *getDotLowering(Attribute accumulatorLayout);
 
 private:
+  friend engine::Dispatch;
+
   LogicalResult checkFunction();
   void createFunction();
   void readArguments();

@@ -15,22 +15,6 @@ using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
 
-Value Lowering::combine(ReduceKind kind, Value a, Value b) {
-  bool isFloat = isa<FloatType>(a.getType());
-  switch (kind) {
-  case ReduceKind::Sum:
-    return isFloat ? code.create<arith::AddFOp>(a, b).getResult()
-                   : code.create<arith::AddIOp>(a, b).getResult();
-  case ReduceKind::Max:
-    return isFloat ? code.create<arith::MaxNumFOp>(a, b).getResult()
-                   : code.create<arith::MaxSIOp>(a, b).getResult();
-  case ReduceKind::Min:
-    return isFloat ? code.create<arith::MinNumFOp>(a, b).getResult()
-                   : code.create<arith::MinSIOp>(a, b).getResult();
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 /// What leaves the other operand as it is. Of floats `max` and `min` ignore
 /// NaN.
 Value Lowering::getNeutral(ReduceKind kind, Type type) {

@@ -93,18 +93,8 @@ void Lowering::readArguments(Value words) {
       views[argument] = std::move(view);
       continue;
     }
-    if (type.isIndex()) {
-      scalars.map(argument, code.toIndex(word));
-      continue;
-    }
-    unsigned bits = type.getIntOrFloatBitWidth();
-    Value value = word;
-    if (bits < 64)
-      value =
-          code.create<arith::TruncIOp>(code.builder.getIntegerType(bits), word);
-    if (isa<FloatType>(type))
-      value = code.create<arith::BitcastOp>(type, value);
-    scalars.map(argument, value);
+    scalars.map(argument,
+                engine::readScalar(code.builder, code.loc, type, word));
   }
 }
 
@@ -155,45 +145,7 @@ Array Lowering::allocate(ArrayRef<int64_t> shape, Type element) {
 
 LogicalResult Lowering::lowerBlock(Block &block) {
   llvm::SaveAndRestore current(currentBlock, &block);
-  for (Operation &op : block.without_terminator()) {
-    code.loc = op.getLoc();
-    if (failed(lowerOp(&op)))
-      return failure();
-  }
-  code.loc = block.getTerminator()->getLoc();
-  return success();
-}
-
-static bool isTile(Value value) {
-  return isa<RankedTensorType>(value.getType());
-}
-
-LogicalResult Lowering::lowerOp(Operation *op) {
-  if (auto loop = dyn_cast<scf::ForOp>(op))
-    return lowerFor(loop);
-  if (auto branch = dyn_cast<scf::IfOp>(op))
-    return lowerIf(branch);
-  if (auto loop = dyn_cast<scf::WhileOp>(op))
-    return lowerWhile(loop);
-  if (isa<TileDialect>(op->getDialect()))
-    return lowerTileOp(op);
-  if (op->getNumRegions() != 0 || !isMemoryEffectFree(op))
-    return refuse(op,
-                  "a tile function holds tile, arith and math ops, scf.for, "
-                  "scf.if and scf.while");
-  if (llvm::none_of(op->getResults(), isTile) &&
-      llvm::none_of(op->getOperands(), isTile)) {
-    lowerScalarOp(op);
-    return success();
-  }
-  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    lowerConstant(constant);
-    return success();
-  }
-  if (!OpTrait::hasElementwiseMappableTraits(op) || op->getNumResults() != 1)
-    return refuse(op, "on tiles, only element-wise ops are known");
-  lowerElementwise(op);
-  return success();
+  return engine::Dispatch::block(*this, block);
 }
 
 void Lowering::lowerScalarOp(Operation *op) {

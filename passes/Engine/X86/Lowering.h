@@ -19,6 +19,8 @@
 #include "dialects/Tile/Tile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/Engine/Common/Dispatch.h"
+#include "passes/Engine/Common/Emit.h"
 #include "passes/Engine/X86/Code.h"
 
 namespace mlir::varve::x86 {
@@ -72,13 +74,14 @@ public:
   FailureOr<func::FuncOp> run();
 
 private:
+  friend engine::Dispatch;
+
   //===--------------------------------------------------------------------===//
   // Function.cpp
   //===--------------------------------------------------------------------===//
   void readArguments(Value words);
   void enterGrid(Value grid, Value begin, Value end);
   LogicalResult lowerBlock(Block &block);
-  LogicalResult lowerOp(Operation *op);
   LogicalResult lowerTileOp(Operation *op);
   void lowerScalarOp(Operation *op);
 
@@ -238,7 +241,9 @@ private:
   //===--------------------------------------------------------------------===//
   // Reduce.cpp, Select.cpp
   //===--------------------------------------------------------------------===//
-  Value combine(tile::ReduceKind kind, Value a, Value b);
+  Value combine(tile::ReduceKind kind, Value a, Value b) {
+    return engine::combine(code.builder, code.loc, kind, a, b);
+  }
   /// A reduction on its way: vectors. Sums of f32 have a second one, what
   /// rounding took from the first.
   struct Partial {

@@ -408,24 +408,6 @@ void Lowering::lowerScatter(ScatterOp op) {
                   });
 }
 
-static LLVM::AtomicBinOp getAtomicKind(AtomicKind kind) {
-  switch (kind) {
-  case AtomicKind::Add:
-    return LLVM::AtomicBinOp::add;
-  case AtomicKind::Max:
-    return LLVM::AtomicBinOp::max;
-  case AtomicKind::Min:
-    return LLVM::AtomicBinOp::min;
-  case AtomicKind::And:
-    return LLVM::AtomicBinOp::_and;
-  case AtomicKind::Or:
-    return LLVM::AtomicBinOp::_or;
-  case AtomicKind::Xor:
-    return LLVM::AtomicBinOp::_xor;
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 void Lowering::lowerAtomic(AtomicOp op) {
   const View view = views[op.getView()];
   ArrayRef<int64_t> shape = getShape(op.getValue());
@@ -448,7 +430,7 @@ void Lowering::lowerAtomic(AtomicOp op) {
                     Value at = code.add(
                         row.offset, code.mul(index, view.strides[*row.dim]));
                     return code.create<LLVM::AtomicRMWOp>(
-                        getAtomicKind(op.getKind()),
+                        engine::getAtomicOperation(op.getKind()),
                         code.offsetPointer(view.base, at, view.element),
                         evaluateScalar(op.getValue(), position),
                         LLVM::AtomicOrdering::acq_rel);

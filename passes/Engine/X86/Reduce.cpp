@@ -12,22 +12,6 @@ using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::x86;
 
-Value Lowering::combine(ReduceKind kind, Value a, Value b) {
-  bool isFloat = isa<FloatType>(getElementTypeOrSelf(a.getType()));
-  switch (kind) {
-  case ReduceKind::Sum:
-    return isFloat ? code.create<arith::AddFOp>(a, b).getResult()
-                   : code.create<arith::AddIOp>(a, b).getResult();
-  case ReduceKind::Max:
-    return isFloat ? code.create<arith::MaxNumFOp>(a, b).getResult()
-                   : code.create<arith::MaxSIOp>(a, b).getResult();
-  case ReduceKind::Min:
-    return isFloat ? code.create<arith::MinNumFOp>(a, b).getResult()
-                   : code.create<arith::MinSIOp>(a, b).getResult();
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 /// Whether the sum of `count` elements must carry what its roundings drop: one
 /// rounding drops nothing that the result could show.
 static bool isCompensated(ReduceOp op) {

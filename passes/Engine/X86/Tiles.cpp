@@ -308,29 +308,13 @@ void Lowering::lowerElementwise(Operation *op) {
 // Constants and shapes
 //===----------------------------------------------------------------------===//
 
-/// The bytes in which an array keeps the elements of a constant.
-static std::string getBytes(DenseElementsAttr elements) {
-  std::string bytes;
-  int64_t size = getStorageBytes(elements.getElementType());
-  auto append = [&](uint64_t bits) {
-    for (int64_t i = 0; i < size; ++i)
-      bytes.push_back(static_cast<char>(bits >> (8 * i)));
-  };
-  if (isa<FloatType>(elements.getElementType()))
-    for (APFloat value : elements.getValues<APFloat>())
-      append(value.bitcastToAPInt().getZExtValue());
-  else
-    for (APInt value : elements.getValues<APInt>())
-      append(value.getZExtValue());
-  return bytes;
-}
-
 /// A constant that is no splat becomes a global array.
 void Lowering::lowerConstant(arith::ConstantOp op) {
   if (getSplat(op))
     return;
   auto elements = cast<DenseElementsAttr>(op.getValue());
-  std::string bytes = getBytes(elements);
+  std::string bytes = engine::getConstantBytes(
+      elements, getStorageBytes(elements.getElementType()));
   LLVM::GlobalOp global;
   {
     OpBuilder::InsertionGuard guard(code.builder);
