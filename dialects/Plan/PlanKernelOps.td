@@ -22,6 +22,7 @@ class Plan_KernelOp_<string mnemonic, list<Trait> traits = []>
     DefaultValuedAttr<I64Attr, "0">:$blocks_per_multiprocessor,
     DefaultValuedAttr<I64Attr, "0">:$scratch_bytes,
     OptionalAttr<TypedArrayAttrBase<Plan_TensorMapAttr, "tensor maps">>:$tensor_maps,
+    OptionalAttr<DenseI64ArrayAttr>:$writes,
     UnitAttr:$dependent_launch);
   let hasVerifier = 1;
 }
@@ -40,6 +41,9 @@ def Plan_KernelOp : Plan_KernelOp_<"kernel", [
     C2: no number is negative.
     C3: a tensor map is of a view argument, whose rank its box has.
     C4: the body is one module.
+    C5: `writes` are the arguments that the kernel writes, ascending and views
+        all; without it the kernel may write any. Launches that have no memory
+        in common that one of them writes may run in any order.
   }];
   let arguments = launchFacts;
   let regions = (region SizedRegion<1>:$body);
@@ -58,7 +62,7 @@ def Plan_BinaryOp : Plan_KernelOp_<"binary"> {
     defines it. The numbers behind are the assembler's report, 0 without one;
     `matrix_instructions` are counted in the PTX.
 
-    C1 to C3: those of `plan.kernel`.
+    C1 to C3, C5: those of `plan.kernel`.
     C4: `code` is a tensor of i8 with rank 1.
   }];
   let arguments = !con(launchFacts, (ins

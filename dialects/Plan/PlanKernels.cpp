@@ -26,14 +26,12 @@ TensorMapAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t,
   return success();
 }
 
-/// Words of an argument: a view's address, run-time sizes and strides, or a
-/// scalar.
-static int64_t countWords(Type type) {
+int64_t mlir::varve::plan::countWords(Type type) {
   auto view = dyn_cast<tile::ViewType>(type);
   return view ? 1 + view.getNumDynamicSizes() + view.getNumDynamicStrides() : 1;
 }
 
-static int64_t countWords(ArrayRef<Type> types) {
+static int64_t countAllWords(ArrayRef<Type> types) {
   int64_t words = 0;
   for (Type type : types)
     words += countWords(type);
@@ -41,14 +39,14 @@ static int64_t countWords(ArrayRef<Type> types) {
 }
 
 int64_t KernelOp::getNumWords() {
-  return countWords(cast<FunctionType>(getSignature()).getInputs());
+  return countAllWords(cast<FunctionType>(getSignature()).getInputs());
 }
 int64_t BinaryOp::getNumWords() {
-  return countWords(cast<FunctionType>(getSignature()).getInputs());
+  return countAllWords(cast<FunctionType>(getSignature()).getInputs());
 }
 
 //===----------------------------------------------------------------------===//
-// C1 to C3 of both
+// C1 to C3 and C5 of both
 //===----------------------------------------------------------------------===//
 
 /// Whether a size of the grid is there: a view's dimension, an integer.
@@ -100,6 +98,15 @@ template <typename Op> static LogicalResult verifyLaunchFacts(Op op) {
         return op.emitOpError()
                << "expected a view with the rank of the box (C3) for " << map;
     }
+  int64_t before = -1;
+  for (int64_t index : op.getWrites().value_or(ArrayRef<int64_t>())) {
+    if (index <= before || index >= static_cast<int64_t>(arguments.size()) ||
+        !isa<tile::ViewType>(arguments[index]))
+      return op.emitOpError()
+             << "expected ascending numbers of views in writes (C5) but got "
+             << index;
+    before = index;
+  }
   return success();
 }
 

@@ -97,7 +97,7 @@ Word LaunchEncoder::encodeAddress(Value tensor) {
     if (auto argument = dyn_cast<BlockArgument>(memory))
       return Word(offset, argument.getArgNumber(), WordKind::Port);
     auto alloc = cast<plan::AllocOp>(memory.getDefiningOp());
-    return Word(offset, *alloc.getStorage(), WordKind::Scratch);
+    return Word(offset, pieces.lookup(alloc), WordKind::Scratch);
   }
   auto name = cast<Attribute>(range.memory);
   if (auto pool = dyn_cast<FlatSymbolRefAttr>(name))
@@ -250,41 +250,32 @@ std::vector<Offset<Port>> LaunchEncoder::encodePorts() {
 }
 
 FailureOr<std::vector<Offset<Storage>>> LaunchEncoder::encodeStorages() {
-  // Terms as numbers, so that equal ones count once.
-  using Term = std::pair<uint32_t, std::map<plan::Symbol, int64_t>>;
-  std::vector<std::vector<Term>> storages;
+  std::vector<Offset<Storage>> storages;
   WalkResult result = func.walk([&](plan::AllocOp alloc) {
     if (!alloc.getStorage()) {
       alloc.emitOpError() << "expected a storage";
       return WalkResult::interrupt();
     }
-    Term term = {tables.getSize(alloc.getType().getSizeInBytes()), {}};
+    std::map<plan::Symbol, int64_t> highest;
     for (const plan::SizeInterval &interval : plan::getCondition(alloc))
       if (std::optional<plan::Symbol> symbol = interval.value.getSymbol();
           symbol && interval.high != plan::SizeInterval::kNoBound)
-        term.second[*symbol] = interval.high;
-    size_t number = *alloc.getStorage();
-    if (storages.size() <= number)
-      storages.resize(number + 1);
-    if (!llvm::is_contained(storages[number], term))
-      storages[number].push_back(term);
+        highest[*symbol] = interval.high;
+    std::vector<Limit> limits;
+    for (auto [symbol, most] : highest)
+      limits.emplace_back(most, static_cast<Symbol>(symbol));
+    std::vector<Offset<StorageTerm>> terms = {CreateStorageTerm(
+        builder, tables.getSize(alloc.getType().getSizeInBytes()),
+        builder.CreateVectorOfStructs(limits))};
+    pieces[alloc] = storages.size();
+    storages.push_back(
+        CreateStorage(builder, builder.CreateVector(terms),
+                      static_cast<int32_t>(*alloc.getStorage())));
     return WalkResult::advance();
   });
   if (result.wasInterrupted())
     return failure();
-  std::vector<Offset<Storage>> offsets;
-  for (const std::vector<Term> &storage : storages) {
-    std::vector<Offset<StorageTerm>> terms;
-    for (const Term &term : storage) {
-      std::vector<Limit> limits;
-      for (auto [symbol, most] : term.second)
-        limits.emplace_back(most, static_cast<Symbol>(symbol));
-      terms.push_back(CreateStorageTerm(builder, term.first,
-                                        builder.CreateVectorOfStructs(limits)));
-    }
-    offsets.push_back(CreateStorage(builder, builder.CreateVector(terms)));
-  }
-  return offsets;
+  return storages;
 }
 
 FailureOr<Offset<Program>> LaunchEncoder::run() {

@@ -63,6 +63,8 @@ private:
   PlanTables &tables;
   mlir::varve::plan::FuncOp func;
   llvm::SmallVector<mlir::varve::plan::Condition> conditions;
+  /// Allocs, numbered in the order of the text.
+  llvm::DenseMap<mlir::Operation *, uint32_t> pieces;
 };
 
 } // namespace varve

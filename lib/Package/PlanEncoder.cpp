@@ -181,6 +181,21 @@ void encodeExpression(AffineExpr expression, std::vector<GridOp> &program) {
   program.emplace_back(0, opcode);
 }
 
+/// The positions of the words that are addresses of the arguments that a kernel
+/// writes.
+static std::vector<uint32_t> getWrittenWords(plan::BinaryOp kernel) {
+  std::vector<uint32_t> words;
+  uint32_t word = 0;
+  ArrayRef<int64_t> writes = *kernel.getWrites();
+  for (auto [index, type] :
+       llvm::enumerate(cast<FunctionType>(kernel.getSignature()).getInputs())) {
+    if (llvm::is_contained(writes, static_cast<int64_t>(index)))
+      words.push_back(word);
+    word += plan::countWords(type);
+  }
+  return words;
+}
+
 Offset<Kernel> PlanEncoder::encodeKernel(plan::BinaryOp kernel, uint32_t file) {
   std::vector<Offset<GridExtent>> grid;
   for (AffineExpr extent : kernel.getGrid().getResults()) {
@@ -209,12 +224,15 @@ Offset<Kernel> PlanEncoder::encodeKernel(plan::BinaryOp kernel, uint32_t file) {
   auto name = toString(kernel.getSymName());
   auto gridVector = builder.CreateVector(grid);
   auto mapVector = builder.CreateVector(maps);
+  Offset<flatbuffers::Vector<uint32_t>> writes;
+  if (kernel.getWrites())
+    writes = builder.CreateVector(getWrittenWords(kernel));
   return CreateKernel(
       builder, name, file, name, kernel.getNumWords(), gridVector,
       kernel.getSizes().size(), kernel.getThreads(), kernel.getSharedBytes(),
       kernel.getBlocksPerMultiprocessor(), kernel.getScratchBytes(), mapVector,
       kernel.getDependentLaunch(), kernel.getRegisters(),
-      kernel.getSpillBytes());
+      kernel.getSpillBytes(), writes);
 }
 
 std::vector<Offset<Kernel>> PlanEncoder::encodeKernels() {

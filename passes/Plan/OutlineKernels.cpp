@@ -1,6 +1,7 @@
 //===- OutlineKernels.cpp - Give every kernel a module of its own ---------===//
 
 #include "dialects/Tile/Tile.h"
+#include "passes/Plan/MemoryRange.h"
 #include "passes/Plan/Passes.h"
 #include "llvm/ADT/DenseSet.h"
 
@@ -12,6 +13,15 @@ namespace mlir::varve {
 using namespace mlir;
 using namespace mlir::varve;
 
+/// The arguments that `func` writes.
+static SmallVector<int64_t> getWrites(tile::FuncOp func) {
+  SmallVector<int64_t> writes;
+  for (auto [index, access] : llvm::enumerate(plan::getAccesses(func)))
+    if (access.writes)
+      writes.push_back(index);
+  return writes;
+}
+
 /// Moves `func` into a kernel in its place.
 static void outline(tile::FuncOp func) {
   OpBuilder builder(func);
@@ -22,7 +32,9 @@ static void outline(tile::FuncOp func) {
       /*shared_bytes=*/builder.getI64IntegerAttr(0),
       /*blocks_per_multiprocessor=*/builder.getI64IntegerAttr(0),
       /*scratch_bytes=*/builder.getI64IntegerAttr(0),
-      /*tensor_maps=*/ArrayAttr(), /*dependent_launch=*/UnitAttr());
+      /*tensor_maps=*/ArrayAttr(),
+      builder.getDenseI64ArrayAttr(getWrites(func)),
+      /*dependent_launch=*/UnitAttr());
   builder.createBlock(&kernel.getBody());
   auto module = ModuleOp::create(builder, func.getLoc());
   func->moveBefore(module.getBody(), module.getBody()->end());

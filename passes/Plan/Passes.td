@@ -23,7 +23,8 @@ def PlanOutlineKernelsPass : Pass<"plan-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "Give every launched kernel a module of its own";
   let description = [{
     Replaces each `tile.func` that is launched by a `plan.kernel` of the same name
-    and arguments, with the function inside. Functions that nothing launches are
+    and arguments, with the function inside, and notes which arguments it writes.
+    Functions that nothing launches are
     erased.
   }];
   let dependentDialects = ["::mlir::varve::plan::PlanDialect"];

@@ -122,7 +122,7 @@ public:
   int64_t getResidentBlocks(uint32_t) override { return pool.getNumThreads(); }
 
   std::unique_ptr<Batch> prepare(std::vector<PreparedLaunch> launches,
-                                 bool) override {
+                                 Use) override {
     return std::make_unique<CpuBatch>(*this, std::move(launches));
   }
 

@@ -35,6 +35,9 @@ struct PreparedLaunch {
   std::vector<int64_t> grid;
   /// Position among the launches of its program.
   uint32_t launch = 0;
+  /// Launches of the batch, by position, behind which it must run; what they
+  /// in turn must wait for is not repeated. All are in front of it.
+  std::vector<uint32_t> after;
 };
 
 /// Launches that are ready to run.
@@ -60,9 +63,15 @@ public:
   virtual ~Code() = default;
   /// Blocks of a kernel that the device runs at the same time; at least 1.
   virtual int64_t getResidentBlocks(uint32_t kernel) = 0;
-  /// `replayed`: the batch will run often, so preparing may take longer.
+  /// How a batch will run.
+  enum class Use {
+    Once,       ///< as soon as possible, launch by launch
+    Ordered,    ///< often, so preparing may take longer
+    Overlapped, ///< often, and launches may run side by side, each behind those
+                ///< that it names
+  };
   virtual std::unique_ptr<Batch> prepare(std::vector<PreparedLaunch> launches,
-                                         bool replayed) = 0;
+                                         Use use) = 0;
 };
 
 class Device {

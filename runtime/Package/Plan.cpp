@@ -193,6 +193,18 @@ int64_t Storage::evaluate(const Sizes &most) const {
   return bytes;
 }
 
+int64_t Storage::evaluateStep(const Sizes &sizes) const {
+  int64_t bytes = 0;
+  for (const Term &term : terms) {
+    bool exists = std::all_of(
+        term.limits.begin(), term.limits.end(),
+        [&](const Limit &limit) { return sizes[limit.symbol] <= limit.most; });
+    if (exists)
+      bytes = std::max(bytes, term.bytes.evaluate(sizes));
+  }
+  return bytes;
+}
+
 std::vector<size_t> Program::launchesFor(const Plan &plan,
                                          const Sizes &sizes) const {
   std::vector<bool> holds = {true};

@@ -139,7 +139,8 @@ struct Weight {
   int64_t getBytes() const;
 };
 
-/// A piece of the scratch arena: as large as the largest of its terms.
+/// A piece of the scratch arena: as large as the largest of its terms. Pieces
+/// of one group may lie in the same place if launches run in their order.
 struct Storage {
   struct Limit {
     Symbol symbol;
@@ -151,8 +152,14 @@ struct Storage {
     std::vector<Limit> limits;
   };
   std::vector<Term> terms;
+  /// No value: a group of its own.
+  std::optional<uint32_t> group;
 
+  /// Bytes for steps up to these sizes.
   int64_t evaluate(const Sizes &most) const;
+  /// Bytes in a step of exactly these sizes: none for terms beyond their
+  /// limits.
+  int64_t evaluateStep(const Sizes &sizes) const;
 };
 
 //===----------------------------------------------------------------------===//
@@ -204,6 +211,8 @@ struct Kernel {
   uint32_t registers = 0;          ///< NVIDIA, as reported
   uint32_t spillBytes = 0;         ///< NVIDIA, as reported
   uint64_t scratchBytes = 0;       ///< x86, per thread
+  /// Words that are addresses of what it writes; no value: any of them may be.
+  std::optional<std::vector<uint32_t>> writes;
 };
 
 //===----------------------------------------------------------------------===//

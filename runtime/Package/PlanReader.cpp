@@ -174,6 +174,8 @@ private:
     result.registers = kernel.registers();
     result.spillBytes = kernel.spill_bytes();
     result.scratchBytes = kernel.scratch_bytes();
+    if (const auto *writes = kernel.writes())
+      result.writes.emplace(writes->begin(), writes->end());
     return result;
   }
 
@@ -236,6 +238,8 @@ private:
                                 limit.most()});
       }
     }
+    if (storage.group() >= 0)
+      result.group = storage.group();
     return result;
   }
 

@@ -186,6 +186,13 @@ private:
             "a grid of 1 to 3 dimensions", kernel.grid.size());
     for (const std::vector<GridOp> &ops : kernel.grid)
       verifyGrid(ops, kernel.numGridSizes, what);
+    if (kernel.writes)
+      for (size_t i = 0; i < kernel.writes->size(); ++i) {
+        uint32_t word = (*kernel.writes)[i];
+        requireIndex(word, kernel.numWords, what, "words");
+        if (i > 0 && word <= (*kernel.writes)[i - 1])
+          damaged(what, "written words in ascending order", "another");
+      }
     if (plan.isCpu()) {
       require(kernel.scratchBytes <= maxScratchBytes, what,
               "at most 4 GiB of scratch", kernel.scratchBytes);
@@ -386,6 +393,12 @@ private:
                 "an argument");
       verifyWord(program, word, what);
     }
+    if (kernel.writes)
+      for (uint32_t word : *kernel.writes)
+        if (!launch.words[word].isAddress() ||
+            launch.words[word].kind == Word::Kind::Weight)
+          damaged(what, "the addresses of memory that may be written",
+                  fmt::format("word {}", word));
     for (const Word &word : launch.gridSizes) {
       if (word.isAddress())
         damaged(what, "numbers for the grid", "an address");

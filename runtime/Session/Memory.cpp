@@ -5,6 +5,7 @@
 #include "runtime/Weights/SharedExperts.h"
 #include "varve/Package/Format.h"
 #include <algorithm>
+#include <map>
 
 namespace varve::runtime {
 
@@ -100,10 +101,48 @@ Sizes largestSizes(const Capacity &capacity, const Plan &plan) {
   return sizes;
 }
 
+ScratchLayout layoutScratch(const Program &program, const Sizes &most) {
+  ScratchLayout layout;
+  // Memories in the order in which their first piece comes, with their bytes.
+  std::map<uint32_t, uint32_t> memoryOf;
+  std::vector<int64_t> bytes;
+  for (const Storage &storage : program.storages) {
+    auto memory = static_cast<uint32_t>(bytes.size());
+    if (storage.group)
+      memory = memoryOf.try_emplace(*storage.group, memory).first->second;
+    if (memory == bytes.size())
+      bytes.push_back(0);
+    bytes[memory] = std::max(bytes[memory], storage.evaluate(most));
+    layout.memories.push_back(memory);
+  }
+  Packer packer;
+  std::vector<int64_t> offsets;
+  for (int64_t size : bytes)
+    offsets.push_back(packer.add(size));
+  for (uint32_t memory : layout.memories)
+    layout.offsets.push_back(offsets[memory]);
+  layout.bytes = packer.getEnd();
+  return layout;
+}
+
+ScratchLayout layoutApart(const Program &program, const Sizes &sizes) {
+  ScratchLayout layout;
+  Packer packer;
+  for (const Storage &storage : program.storages) {
+    layout.memories.push_back(static_cast<uint32_t>(layout.offsets.size()));
+    layout.offsets.push_back(packer.add(storage.evaluateStep(sizes)));
+  }
+  layout.bytes = packer.getEnd();
+  return layout;
+}
+
 MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
-                          const WeightSource &source, bool mapsWeights) {
+                          const WeightSource &source, bool mapsWeights,
+                          bool overlaps) {
   MemoryLayout layout;
   Sizes sizes = largestSizes(capacity, plan);
+  Sizes one = sizes;
+  one[Symbol::Tokens] = one[Symbol::Rows] = 1;
   Packer weights, pools, ports;
   layout.owners = weightOwners(plan.weights, capacity.expertSets);
   for (size_t i = 0; i < plan.weights.size(); ++i) {
@@ -131,11 +170,12 @@ MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
     layout.pools.push_back(pools.add(pool.bytes.evaluate(sizes)));
   layout.poolBytes = pools.getEnd();
   for (const Program &program : plan.programs) {
-    Packer scratch;
-    std::vector<int64_t> &offsets = layout.storages.emplace_back();
-    for (const Storage &storage : program.storages)
-      offsets.push_back(scratch.add(storage.evaluate(sizes)));
-    layout.scratchBytes = std::max(layout.scratchBytes, scratch.getEnd());
+    ScratchLayout scratch = layoutScratch(program, sizes);
+    layout.storages.push_back(std::move(scratch.offsets));
+    layout.scratchBytes = std::max(layout.scratchBytes, scratch.bytes);
+    if (overlaps)
+      layout.scratchBytes =
+          std::max(layout.scratchBytes, layoutApart(program, one).bytes);
   }
   layout.pageTable = ports.add(sizes[Symbol::Slots] *
                                sizes[Symbol::SequencePages] * sizeof(int32_t));

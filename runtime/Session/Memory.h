@@ -45,7 +45,7 @@ struct MemoryLayout {
   /// By weight: the weight whose bytes it uses, mostly itself.
   std::vector<size_t> owners;
   std::vector<int64_t> pools;
-  /// By program, by piece of scratch. Programs share the arena.
+  /// By program, by piece of scratch, in the arena that all programs share.
   std::vector<std::vector<int64_t>> storages;
   int64_t pageTable = 0; ///< in the buffer of inputs and outputs
   int64_t inputs = 0;    ///< per-token inputs, packed anew for each step
@@ -66,9 +66,27 @@ struct MemoryLayout {
 };
 
 /// `mapsWeights`: weights that the source has in one piece, aligned to their
-/// elements, are used there.
+/// elements, are used there. `overlaps`: scratch has room for steps of one
+/// token whose launches overlap.
 MemoryLayout layoutMemory(const Plan &plan, const Capacity &capacity,
-                          const WeightSource &source, bool mapsWeights);
+                          const WeightSource &source, bool mapsWeights,
+                          bool overlaps);
+
+/// Pieces of scratch in an arena, and by piece the number of the memory that it
+/// shares: pieces with the same number overlap.
+struct ScratchLayout {
+  std::vector<int64_t> offsets;
+  std::vector<uint32_t> memories;
+  int64_t bytes = 0;
+};
+
+/// For all steps up to these sizes, pieces of one group in one place: launches
+/// must run in their order.
+ScratchLayout layoutScratch(const Program &program, const Sizes &most);
+
+/// For steps of exactly these sizes, every piece in a place of its own:
+/// launches may overlap.
+ScratchLayout layoutApart(const Program &program, const Sizes &sizes);
 
 /// Bytes from one per-token input to the next of a step with `count` of them.
 int64_t inputStride(int64_t count);

@@ -3,6 +3,7 @@
 #include "runtime/Session/Model.h"
 #include "runtime/Device/ThreadPool.h"
 #include "runtime/Error.h"
+#include "runtime/Session/Dependencies.h"
 #include "varve/Support/Assert.h"
 #include <algorithm>
 #include <thread>
@@ -103,7 +104,8 @@ PlannedModel::PlannedModel(std::shared_ptr<const Package> package, Plan plan,
   source = openWeights(weights, this->plan.weights);
   source->check(this->plan.weights);
   capacity = resolve(wanted, this->plan);
-  layout = layoutMemory(this->plan, capacity, *source, this->device->isHost());
+  layout = layoutMemory(this->plan, capacity, *source, this->device->isHost(),
+                        this->device->wantsFewShapes());
 }
 
 //===----------------------------------------------------------------------===//
@@ -186,13 +188,15 @@ uint64_t Model::getPool(size_t index) const {
 
 std::vector<PreparedLaunch>
 Model::evaluate(const Program &program, const Sizes &sizes,
-                const std::vector<uint64_t> &portAddresses) {
+                const std::vector<uint64_t> &portAddresses, Code::Use use) {
   const Plan &plan = getPlan();
   std::vector<int64_t> values;
   for (const Linear &linear : plan.sizes)
     values.push_back(linear.evaluate(sizes));
-  const std::vector<int64_t> &storages =
-      getLayout().storages[&program - plan.programs.data()];
+  // Apart if that fits the arena; else what shares memory waits for each other.
+  ScratchLayout pieces = layoutApart(program, sizes);
+  if (use != Code::Use::Overlapped || pieces.bytes > scratch.getBytes())
+    pieces = layoutScratch(program, largestSizes(getCapacity(), plan));
   auto numberOf = [&](const Word &word, uint32_t kernel) -> uint64_t {
     switch (word.kind) {
     case Word::Kind::Constant:
@@ -208,12 +212,14 @@ Model::evaluate(const Program &program, const Sizes &sizes,
     case Word::Kind::Pool:
       return getPool(word.index) + values[word.value];
     case Word::Kind::Scratch:
-      return scratch.getAddress() + storages[word.index] + values[word.value];
+      return scratch.getAddress() + pieces.offsets[word.index] +
+             values[word.value];
     }
     return 0;
   };
   std::vector<PreparedLaunch> launches;
   std::vector<int64_t> gridSizes;
+  Dependencies dependencies(pieces.memories);
   for (size_t index : program.launchesFor(plan, sizes)) {
     const Launch &launch = program.launches[index];
     const Kernel &kernel = plan.kernels[launch.kernel];
@@ -247,6 +253,7 @@ Model::evaluate(const Program &program, const Sizes &sizes,
       for (const Word &word : map.strides)
         view.strides.push_back(numberOf(word, launch.kernel));
     }
+    prepared.after = dependencies.add(launch, kernel);
     launches.push_back(std::move(prepared));
   }
   return launches;
@@ -254,18 +261,19 @@ Model::evaluate(const Program &program, const Sizes &sizes,
 
 Batch &Model::prepare(const Program &program, const Sizes &sizes,
                       const std::vector<uint64_t> &portAddresses,
-                      bool replayed) {
+                      Code::Use use) {
   VARVE_ASSERT(portAddresses.size() == program.ports.size(),
                "an address for every port");
-  for (auto it = kept.begin(); replayed && it != kept.end(); ++it)
-    if (it->program == &program && it->sizes.values == sizes.values &&
+  for (auto it = kept.begin(); it != kept.end(); ++it)
+    if (it->program == &program && it->use == use &&
+        it->sizes.values == sizes.values &&
         it->portAddresses == portAddresses) {
       kept.splice(kept.begin(), kept, it);
       return *kept.front().batch;
     }
   std::unique_ptr<Batch> batch =
-      code->prepare(evaluate(program, sizes, portAddresses), replayed);
-  if (!replayed) {
+      code->prepare(evaluate(program, sizes, portAddresses, use), use);
+  if (use == Code::Use::Once) {
     passing = std::move(batch);
     return *passing;
   }
@@ -274,7 +282,7 @@ Batch &Model::prepare(const Program &program, const Sizes &sizes,
     getDevice().synchronize();
     kept.pop_back();
   }
-  kept.push_front({&program, sizes, portAddresses, std::move(batch)});
+  kept.push_front({&program, sizes, portAddresses, use, std::move(batch)});
   return *kept.front().batch;
 }
 

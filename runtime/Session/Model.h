@@ -68,17 +68,17 @@ public:
   uint64_t getPorts() const { return ports.getAddress(); }
 
   /// The launches of a program, ready to run, with its ports at the given
-  /// addresses. `replayed`: keep them, for the same program, sizes and
-  /// addresses will come again. Valid until the next call.
+  /// addresses. They are kept if they will be used more than once, for the same
+  /// program, sizes and addresses. Valid until the next call.
   Batch &prepare(const Program &program, const Sizes &sizes,
-                 const std::vector<uint64_t> &portAddresses, bool replayed);
+                 const std::vector<uint64_t> &portAddresses, Code::Use use);
 
 private:
   void load(const Progress &progress);
   void loadWeight(size_t index, int64_t &done, const Progress &progress);
   std::vector<PreparedLaunch>
   evaluate(const Program &program, const Sizes &sizes,
-           const std::vector<uint64_t> &portAddresses);
+           const std::vector<uint64_t> &portAddresses, Code::Use use);
 
   PlannedModel planned;
   Buffer weights, pools, scratch, ports;
@@ -90,6 +90,7 @@ private:
     const Program *program;
     Sizes sizes;
     std::vector<uint64_t> portAddresses;
+    Code::Use use;
     std::unique_ptr<Batch> batch;
   };
   std::list<Kept> kept;

@@ -30,8 +30,8 @@ Bytes bytesOf(std::span<const int32_t> numbers) {
 
 } // namespace
 
-Session::Session(std::shared_ptr<Model> loaded, bool replays)
-    : model(std::move(loaded)), replays(replays),
+Session::Session(std::shared_ptr<Model> loaded, Code::Use small)
+    : model(std::move(loaded)), small(small),
       pages(model->getCapacity().maxSequences,
             largestSizes(model->getCapacity(),
                          model->getPlan())[Symbol::SequencePages],
@@ -321,14 +321,15 @@ static const Program &stepOf(const Plan &plan) {
   return *program;
 }
 
-Batch &Session::begin(std::span<const StepToken> tokens, bool replayed,
+Batch &Session::begin(std::span<const StepToken> tokens, Code::Use use,
                       Arranged &step) {
   const Program &program = stepOf(model->getPlan());
   step = arrange(tokens, /*mustBeGrouped=*/false, /*padded=*/true);
   std::vector<uint64_t> addresses = stepPorts(program, step);
   upload(step);
   return model->prepare(program, model->sizesOf(step.tokens, step.rows),
-                        addresses, replayed && step.tokens <= mostPadded);
+                        addresses,
+                        step.tokens <= mostPadded ? use : Code::Use::Once);
 }
 
 void Session::advance(const Arranged &step) {
@@ -339,7 +340,7 @@ void Session::advance(const Arranged &step) {
 void Session::step(std::span<const StepToken> tokens,
                    std::vector<float> &logits) {
   Arranged step;
-  begin(tokens, replays, step).run();
+  begin(tokens, small, step).run();
   logits.resize(step.realRows * getVocabSize());
   model->getDevice().download({reinterpret_cast<uint8_t *>(logits.data()),
                                logits.size() * sizeof(float)},
@@ -350,7 +351,7 @@ void Session::step(std::span<const StepToken> tokens,
 std::vector<std::pair<uint32_t, double>>
 Session::profile(std::span<const StepToken> tokens) {
   Arranged step;
-  Batch &batch = begin(tokens, /*replayed=*/false, step);
+  Batch &batch = begin(tokens, Code::Use::Once, step);
   std::vector<double> seconds = batch.runTimed();
   std::vector<std::pair<uint32_t, double>> result;
   for (size_t i = 0; i < seconds.size(); ++i)
@@ -363,7 +364,7 @@ double Session::timeLaunches(std::span<const StepToken> tokens,
                              int64_t repetitions) {
   using Clock = std::chrono::steady_clock;
   Arranged step;
-  Batch &batch = begin(tokens, replays, step);
+  Batch &batch = begin(tokens, small, step);
   model->getDevice().synchronize();
   Clock::time_point start = Clock::now();
   for (int64_t i = 0; i < repetitions; ++i)
@@ -417,7 +418,7 @@ void Session::run(std::string_view name, std::span<const StepToken> tokens,
       device.upload(addresses.back(), data->bytes);
   }
   upload(step);
-  model->prepare(*program, sizes, addresses, /*replayed=*/false).run();
+  model->prepare(*program, sizes, addresses, Code::Use::Once).run();
   for (auto [data, address] : outputs)
     device.download(data->bytes, address);
   device.synchronize();

@@ -33,9 +33,10 @@ struct PortData {
 
 class Session {
 public:
-  /// `replays`: small steps are recorded once and replayed, where the device
-  /// can do that.
-  explicit Session(std::shared_ptr<Model> model, bool replays = true);
+  /// `small`: how the launches of small steps run, which recur; those of large
+  /// ones run once.
+  explicit Session(std::shared_ptr<Model> model,
+                   Code::Use small = Code::Use::Overlapped);
 
   Model &getModel() { return *model; }
   int64_t getVocabSize() const { return model->getPlan().model.vocab; }
@@ -100,7 +101,7 @@ private:
   Arranged arrange(std::span<const StepToken> tokens, bool mustBeGrouped,
                    bool padded);
   /// Checks the tokens, uploads them, and returns the launches of `step`.
-  Batch &begin(std::span<const StepToken> tokens, bool replayed,
+  Batch &begin(std::span<const StepToken> tokens, Code::Use use,
                Arranged &step);
   void upload(const Arranged &step);
   void advance(const Arranged &step);
@@ -115,7 +116,7 @@ private:
   int64_t rowOf(const Pool &pool, int32_t slot, int64_t row) const;
 
   std::shared_ptr<Model> model;
-  bool replays;
+  Code::Use small;
   PageTable pages;
   std::vector<Sequence> sequences;
 };

@@ -310,10 +310,10 @@ int bench(const BenchOptions &options) {
     constexpr int64_t mostPasses = 2;
     generation = measureGeneration(loaded, options.prompt, options.generated,
                                    std::min(options.repetitions, mostPasses),
-                                   options.graphs);
+                                   smallStepsOf(options));
     describeGeneration(*generation);
   }
-  Session session(loaded.model, options.graphs);
+  Session session(loaded.model, smallStepsOf(options));
   std::vector<StepRow> steps;
   std::vector<KernelRow> kernels;
   for (bool decode : {true, false})

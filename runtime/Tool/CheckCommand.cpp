@@ -255,7 +255,7 @@ int check(const CheckOptions &options) {
   if (target.weights.empty())
     target.weights = options.folder;
   LoadedPackage loaded = loadPackage(target, capacity);
-  Session session(loaded.model);
+  Session session(loaded.model, smallStepsOf(options));
   CheckLimits limits =
       chooseLimits(model.precision,
                    loaded.model->getPlan().isCpu() ? Accumulation::F32

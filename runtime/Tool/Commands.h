@@ -31,8 +31,10 @@ struct RunTarget {
   int64_t maxSequences = 0, context = 0, maxTokens = 0, maxRows = 0, pages = 0;
   /// Layers whose routed experts serve all layers; 0: each has its own.
   int64_t expertSets = 0;
-  /// Small steps are recorded as graphs and replayed, where the device can.
+  /// Small steps are recorded as graphs and replayed, where the device can;
+  /// launches that do not depend on each other overlap then, unless `inOrder`.
   bool graphs = true;
+  bool inOrder = false;
 };
 
 struct RunOptions : RunTarget {

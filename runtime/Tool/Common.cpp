@@ -48,6 +48,12 @@ int64_t chosen(int64_t given, int64_t otherwise) {
 
 } // namespace
 
+Code::Use smallStepsOf(const RunTarget &options) {
+  if (!options.graphs)
+    return Code::Use::Once;
+  return options.inOrder ? Code::Use::Ordered : Code::Use::Overlapped;
+}
+
 LoadedPackage loadPackage(const RunTarget &options, const Capacity &capacity) {
   LoadedPackage loaded;
   Stopwatch whole;

@@ -25,6 +25,9 @@ struct LoadedPackage {
 /// `capacity` holds what the command needs where the user gave nothing.
 LoadedPackage loadPackage(const RunTarget &options, const Capacity &capacity);
 
+/// How the launches of small steps run.
+Code::Use smallStepsOf(const RunTarget &options);
+
 /// Seconds since construction.
 class Stopwatch {
 public:

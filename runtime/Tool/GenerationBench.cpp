@@ -112,10 +112,10 @@ void addStep(Model &model, int64_t tokens, int64_t rows, int64_t length,
 
 GenerationReport measureGeneration(const LoadedPackage &loaded, int64_t prompt,
                                    int64_t generated, int64_t repetitions,
-                                   bool graphs) {
+                                   Code::Use small) {
   Model &model = *loaded.model;
   GenerationReport report;
-  Session session(loaded.model, graphs);
+  Session session(loaded.model, small);
   Generation generation(session, prompt, generated);
   Pass best = generation.run();
   report.repeats = true;
@@ -128,7 +128,7 @@ GenerationReport measureGeneration(const LoadedPackage &loaded, int64_t prompt,
     }
     best = pass;
   }
-  Session unrecorded(loaded.model, /*replays=*/false);
+  Session unrecorded(loaded.model, Code::Use::Once);
   report.sameWithoutGraphs =
       Generation(unrecorded, prompt, generated).run() == best;
   report.distinctTokens =

@@ -35,7 +35,7 @@ struct GenerationReport {
 /// logit is not finite.
 GenerationReport measureGeneration(const LoadedPackage &loaded, int64_t prompt,
                                    int64_t generated, int64_t repetitions,
-                                   bool graphs);
+                                   Code::Use small);
 
 std::string generationTable(const GenerationReport &report, bool csv);
 

@@ -1,5 +1,6 @@
 //===- InspectCommand.cpp - What is in a package --------------------------===//
 
+#include "runtime/Session/Dependencies.h"
 #include "runtime/Session/Traffic.h"
 #include "runtime/Tool/Common.h"
 #include <nlohmann/json.hpp>
@@ -17,7 +18,7 @@ struct TargetFacts {
   /// Steps of one token and of as many as there is room for, if the package has
   /// whole models.
   struct StepFacts {
-    int64_t tokens, launches;
+    int64_t tokens, launches, chain;
     Traffic traffic;
   };
   std::vector<StepFacts> steps;
@@ -45,7 +46,8 @@ TargetFacts factsOf(const Package &package, const std::string &target,
   // No weight is mapped, so any source will do.
   auto source = openWeights("random", facts.plan.weights);
   facts.layout = layoutMemory(facts.plan, facts.capacity, *source,
-                              /*mapsWeights=*/false);
+                              /*mapsWeights=*/false,
+                              /*overlaps=*/!facts.plan.isCpu());
   const Program *step = facts.plan.find("step");
   for (int64_t tokens : {int64_t(1), facts.capacity.maxTokens}) {
     if (!step || (!facts.steps.empty() && tokens == 1))
@@ -55,8 +57,9 @@ TargetFacts factsOf(const Package &package, const std::string &target,
     sizes[Symbol::Rows] = 1;
     auto launches =
         static_cast<int64_t>(step->launchesFor(facts.plan, sizes).size());
-    facts.steps.push_back(
-        {tokens, launches, trafficOf(facts.plan, *step, sizes)});
+    facts.steps.push_back({tokens, launches,
+                           longestChain(facts.plan, *step, sizes),
+                           trafficOf(facts.plan, *step, sizes)});
   }
   return facts;
 }
@@ -75,12 +78,13 @@ std::string describe(const TargetFacts &facts) {
   const Capacity &room = facts.capacity;
   std::string steps;
   for (const TargetFacts::StepFacts &step : facts.steps)
-    steps +=
-        fmt::format("  step of   {} tokens: {} launches, reads {:.3f} GB of "
-                    "weights{}, {:.3f} GFLOP of products with them\n",
-                    step.tokens, step.launches, 1e-9 * step.traffic.weightBytes,
-                    step.traffic.expertsUnknown ? " without experts" : "",
-                    1e-9 * step.traffic.operations);
+    steps += fmt::format("  step of   {} tokens: {} launches, {} of them in a "
+                         "chain, reads {:.3f} GB of "
+                         "weights{}, {:.3f} GFLOP of products with them\n",
+                         step.tokens, step.launches, step.chain,
+                         1e-9 * step.traffic.weightBytes,
+                         step.traffic.expertsUnknown ? " without experts" : "",
+                         1e-9 * step.traffic.operations);
   return fmt::format(
              "target {}\n"
              "  kernels   {} in {}, {}\n"
@@ -109,6 +113,7 @@ nlohmann::json toJson(const TargetFacts &facts) {
   for (const TargetFacts::StepFacts &step : facts.steps)
     steps.push_back({{"tokens", step.tokens},
                      {"launches", step.launches},
+                     {"chain", step.chain},
                      {"weight_bytes", step.traffic.weightBytes},
                      {"operations", step.traffic.operations},
                      {"experts_unknown", step.traffic.expertsUnknown}});

@@ -124,7 +124,7 @@ int run(const RunOptions &options) {
       std::min(positions, std::max<int64_t>(ids + options.maxNew, 1));
   capacity.maxTokens = std::min<int64_t>(ids, 512);
   LoadedPackage loaded = loadPackage(options, capacity);
-  Session session(loaded.model, options.graphs);
+  Session session(loaded.model, smallStepsOf(options));
   Generation result = generate(session, prompt, options);
   print(fmt::format("{}\n", fmt::join(result.ids, ",")));
   std::string speed;

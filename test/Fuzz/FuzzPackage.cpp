@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (const std::string &target : package->getTargets()) {
       Plan plan = package->loadPlan(target);
       auto source = openWeights("random", plan.weights);
-      layoutMemory(plan, resolve({}, plan), *source, /*mapsWeights=*/false);
+      layoutMemory(plan, resolve({}, plan), *source, /*mapsWeights=*/false,
+                   /*overlaps=*/true);
     }
   } catch (const Error &) {
   }

@@ -23,6 +23,8 @@ void addTarget(CLI::App &command, RunTarget &target, bool runs) {
     return;
   command.add_flag("!--no-graphs", target.graphs,
                    "launch kernels one by one, do not replay graphs");
+  command.add_flag("--in-order", target.inOrder,
+                   "in graphs, one kernel at a time");
   command.add_option("--device", target.device,
                      "best (default), cpu, cuda or cuda:N");
   command.add_option("--target", target.target,

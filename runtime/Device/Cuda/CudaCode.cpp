@@ -98,7 +98,7 @@ std::string logOr(const std::vector<char> &log, const std::string &otherwise) {
 class CudaBatch final : public Batch {
 public:
   CudaBatch(const CudaCode &code, std::vector<PreparedLaunch> prepared,
-            bool replayed)
+            Code::Use use)
       : Batch(std::move(prepared)), code(code) {
     for (PreparedLaunch &launch : launches) {
       const Kernel &kernel = code.kernels[launch.kernel];
@@ -113,8 +113,8 @@ public:
         bits.push_back(encodeMap(*code.context.driver, kernel,
                                  kernel.tensorMaps[i], launch.maps[i]));
     }
-    if (replayed && !launches.empty())
-      capture();
+    if (use != Code::Use::Once && !launches.empty())
+      record(/*overlapped=*/use == Code::Use::Overlapped);
   }
 
   ~CudaBatch() override {
@@ -164,55 +164,80 @@ public:
   }
 
 private:
-  void enqueue(size_t index, bool overlaps) {
-    PreparedLaunch &launch = launches[index];
-    const Kernel &kernel = code.kernels[launch.kernel];
+  /// Blocks of a launch in the driver's dimensions.
+  static void setGrid(const PreparedLaunch &launch, const Kernel &kernel,
+                      unsigned (&grid)[3], unsigned (&block)[3]) {
+    for (size_t i = 0; i < 3; ++i) {
+      grid[i] = i < launch.grid.size() ? launch.grid[i] : 1;
+      block[i] = i == 0 ? kernel.threads : 1;
+    }
+  }
+
+  std::vector<void *> parametersOf(size_t index) {
     std::vector<void *> parameters;
-    for (uint64_t &word : launch.words)
+    for (uint64_t &word : launches[index].words)
       parameters.push_back(&word);
     for (TensorMapBits &map : maps[index])
       parameters.push_back(&map);
+    return parameters;
+  }
+
+  void check(Result result, const PreparedLaunch &launch) const {
+    if (result != kSuccess)
+      fail(ErrorCode::Device, "kernel {} of {} blocks cannot be launched: {}",
+           inQuotes(code.kernels[launch.kernel].name), shapeText(launch.grid),
+           code.context.driver->describe(result));
+  }
+
+  void enqueue(size_t index, bool overlaps) {
+    const PreparedLaunch &launch = launches[index];
+    const Kernel &kernel = code.kernels[launch.kernel];
     LaunchAttribute attribute = {};
     attribute.id = kProgrammaticStreamSerialization;
     attribute.value.programmaticStreamSerializationAllowed = 1;
     LaunchConfig config = {};
-    for (size_t i = 0; i < 3; ++i) {
-      config.grid[i] = i < launch.grid.size() ? launch.grid[i] : 1;
-      config.block[i] = i == 0 ? kernel.threads : 1;
-    }
+    setGrid(launch, kernel, config.grid, config.block);
     config.sharedBytes = kernel.sharedBytes;
     config.stream = code.context.stream;
     config.attributes = &attribute;
     config.numAttributes = overlaps && kernel.dependentLaunch ? 1 : 0;
-    const Driver &driver = *code.context.driver;
-    Result result = driver.launch(&config, code.functions[launch.kernel],
-                                  parameters.data(), nullptr);
-    if (result != kSuccess)
-      fail(ErrorCode::Device, "kernel {} of {} blocks cannot be launched: {}",
-           inQuotes(kernel.name), shapeText(launch.grid),
-           driver.describe(result));
+    check(code.context.driver->launch(&config, code.functions[launch.kernel],
+                                      parametersOf(index).data(), nullptr),
+          launch);
   }
 
-  void capture() {
+  /// Makes a graph with a node for each launch, behind the one before it or, if
+  /// `overlapped`, behind those that it names.
+  void record(bool overlapped) {
     code.context.makeCurrent();
     const Driver &driver = *code.context.driver;
-    Stream stream = code.context.stream;
-    driver.check(driver.captureBegin(stream, kCaptureThreadLocal),
-                 "cuStreamBeginCapture");
-    Graph captured = nullptr;
-    try {
-      for (size_t i = 0; i < launches.size(); ++i)
-        enqueue(i, /*overlaps=*/i > 0);
-    } catch (...) {
-      // The stream must leave its capture, whatever happened.
-      if (driver.captureEnd(stream, &captured) == kSuccess && captured)
-        static_cast<void>(driver.graphDestroy(captured));
-      throw;
+    Graph created = nullptr;
+    driver.check(driver.graphCreate(&created, 0), "cuGraphCreate");
+    OwnedGraph owned(driver, created);
+    std::vector<GraphNode> nodes;
+    for (size_t i = 0; i < launches.size(); ++i) {
+      const PreparedLaunch &launch = launches[i];
+      const Kernel &kernel = code.kernels[launch.kernel];
+      std::vector<GraphNode> before;
+      if (overlapped)
+        for (uint32_t other : launch.after)
+          before.push_back(nodes[other]);
+      else if (i > 0)
+        before.push_back(nodes.back());
+      std::vector<void *> parameters = parametersOf(i);
+      KernelNode node = {};
+      node.function = code.functions[launch.kernel];
+      setGrid(launch, kernel, node.grid, node.block);
+      node.sharedBytes = kernel.sharedBytes;
+      node.parameters = parameters.data();
+      GraphNode added = nullptr;
+      check(driver.graphAddKernel(&added, created, before.data(), before.size(),
+                                  &node),
+            launch);
+      nodes.push_back(added);
     }
-    driver.check(driver.captureEnd(stream, &captured), "cuStreamEndCapture");
-    OwnedGraph owned(driver, captured);
     GraphExec exec = nullptr;
-    driver.check(driver.graphInstantiate(&exec, captured, 0),
+    driver.check(driver.graphInstantiate(&exec, created, 0),
                  "cuGraphInstantiate");
     graph = OwnedGraphExec(driver, exec);
   }
@@ -297,8 +322,8 @@ int64_t CudaCode::getResidentBlocks(uint32_t kernel) {
 }
 
 std::unique_ptr<Batch> CudaCode::prepare(std::vector<PreparedLaunch> launches,
-                                         bool replayed) {
-  return std::make_unique<CudaBatch>(*this, std::move(launches), replayed);
+                                         Use use) {
+  return std::make_unique<CudaBatch>(*this, std::move(launches), use);
 }
 
 } // namespace varve::runtime::cuda

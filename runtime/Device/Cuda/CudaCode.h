@@ -30,7 +30,7 @@ public:
 
   int64_t getResidentBlocks(uint32_t kernel) override;
   std::unique_ptr<Batch> prepare(std::vector<PreparedLaunch> launches,
-                                 bool replayed) override;
+                                 Use use) override;
 
 private:
   friend class CudaBatch;

@@ -24,6 +24,7 @@ using Module = struct ModuleTag *;
 using Function = struct FunctionTag *;
 using Graph = struct GraphTag *;
 using GraphExec = struct GraphExecTag *;
+using GraphNode = struct GraphNodeTag *;
 
 inline constexpr Result kSuccess = 0;
 inline constexpr Result kOutOfMemory = 2;
@@ -42,7 +43,6 @@ inline constexpr int kJitErrorLog = 5;
 inline constexpr int kJitErrorLogBytes = 6;
 // Flags.
 inline constexpr unsigned kStreamNonBlocking = 1;
-inline constexpr int kCaptureThreadLocal = 1;
 // Launch attributes.
 inline constexpr unsigned kProgrammaticStreamSerialization = 6;
 
@@ -72,6 +72,19 @@ struct LaunchConfig {
   unsigned numAttributes;
 };
 static_assert(sizeof(LaunchConfig) == 56);
+
+/// CUDA_KERNEL_NODE_PARAMS, version 2.
+struct KernelNode {
+  Function function;
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned sharedBytes;
+  void **parameters;
+  void **extra;
+  void *kernel;
+  Context context;
+};
+static_assert(sizeof(KernelNode) == 72);
 
 // name of the member, exported symbol, parameters
 #define VARVE_CUDA_FUNCTIONS(F)                                                \
@@ -108,8 +121,9 @@ static_assert(sizeof(LaunchConfig) == 56);
   F(streamCreate, "cuStreamCreate", (Stream *, unsigned))                      \
   F(streamDestroy, "cuStreamDestroy_v2", (Stream))                             \
   F(streamSynchronize, "cuStreamSynchronize", (Stream))                        \
-  F(captureBegin, "cuStreamBeginCapture_v2", (Stream, int))                    \
-  F(captureEnd, "cuStreamEndCapture", (Stream, Graph *))                       \
+  F(graphCreate, "cuGraphCreate", (Graph *, unsigned))                         \
+  F(graphAddKernel, "cuGraphAddKernelNode_v2",                                 \
+    (GraphNode *, Graph, const GraphNode *, size_t, const KernelNode *))       \
   F(graphInstantiate, "cuGraphInstantiateWithFlags",                           \
     (GraphExec *, Graph, unsigned long long))                                  \
   F(graphLaunch, "cuGraphLaunch", (GraphExec, Stream))                         \

@@ -31,6 +31,24 @@ plan.kernel @body () -> () grid affine_map<() -> (1)> [] { func.func private @f(
 
 // -----
 
+// expected-error @below {{'plan.kernel' op expected ascending numbers of views in writes (C5) but got 1}}
+plan.kernel @writes_scalar (!tile.view<?x64xf32>, i32) -> () grid affine_map<() -> (1)> []
+    attributes {writes = array<i64: 0, 1>} { builtin.module {} }
+
+// -----
+
+// expected-error @below {{'plan.kernel' op expected ascending numbers of views in writes (C5) but got 0}}
+plan.kernel @writes_twice (!tile.view<?x64xf32>) -> () grid affine_map<() -> (1)> []
+    attributes {writes = array<i64: 0, 0>} { builtin.module {} }
+
+// -----
+
+// expected-error @below {{'plan.binary' op expected ascending numbers of views in writes (C5) but got 3}}
+plan.binary @writes_nothing_there (!tile.view<?x64xf32>) -> () grid affine_map<() -> (1)> []
+    object dense_resource<code> : tensor<4xi8> attributes {writes = array<i64: 3>}
+
+// -----
+
 // expected-error @below {{'plan.binary' op expected code to be a resource of type tensor<?xi8> (C4)}}
 plan.binary @code () -> () grid affine_map<() -> (1)> [] object dense<1> : tensor<4xi8>
 

@@ -48,7 +48,7 @@ TEST(Memory, EveryPieceIsAligned) {
   Plan plan = PackageBuilder().open()->loadPlan("x86-64");
   auto source = openWeights("random", plan.weights);
   Capacity capacity = resolve({3, 32, 10, 5, 7}, plan);
-  MemoryLayout layout = layoutMemory(plan, capacity, *source, true);
+  MemoryLayout layout = layoutMemory(plan, capacity, *source, true, false);
   EXPECT_EQ(layout.weights, std::vector<int64_t>{0});
   // 15 + 10 rows, 7 * 2 rows, 12 rows of 4 bytes.
   EXPECT_EQ(layout.pools, (std::vector<int64_t>{0, 256, 512}));
@@ -64,25 +64,55 @@ TEST(Memory, WeightsInAlignedFilesAreUsedThere) {
   Plan plan = PackageBuilder().open()->loadPlan("x86-64");
   auto source = openWeights(writeCheckpoint(), plan.weights);
   Capacity capacity = resolve({}, plan);
-  MemoryLayout mapped = layoutMemory(plan, capacity, *source, true);
+  MemoryLayout mapped = layoutMemory(plan, capacity, *source, true, false);
   EXPECT_EQ(mapped.weights, std::vector<int64_t>{-1});
   EXPECT_EQ(mapped.weightBytes, 0);
   EXPECT_EQ(mapped.mappedBytes, kVocab * 2 * 4);
   EXPECT_THAT(mapped.describe(), HasSubstr("stay in the mapped files"));
-  EXPECT_EQ(layoutMemory(plan, capacity, *source, false).weightBytes, 256);
+  EXPECT_EQ(layoutMemory(plan, capacity, *source, false, false).weightBytes,
+            256);
+}
+
+TEST(Memory, PiecesOfAGroupLieInOnePlace) {
+  Program program;
+  auto add = [&](int64_t factor, std::optional<uint32_t> group,
+                 std::vector<Storage::Limit> limits = {}) {
+    Linear bytes = Linear::ofSymbol(Symbol::Tokens, factor);
+    program.storages.push_back({{{bytes, limits}}, group});
+  };
+  add(100, 7);
+  add(1000, 7, {{Symbol::Tokens, 4}});
+  add(300, std::nullopt);
+  add(50, 3);
+  add(10, 7);
+  Sizes most;
+  most[Symbol::Tokens] = 8;
+  ScratchLayout shared = layoutScratch(program, most);
+  // The second is largest, at its limit: 4000 bytes.
+  EXPECT_EQ(shared.offsets, (std::vector<int64_t>{0, 0, 4096, 6656, 0}));
+  EXPECT_EQ(shared.memories, (std::vector<uint32_t>{0, 0, 1, 2, 0}));
+  EXPECT_EQ(shared.bytes, 6656 + 512);
+  // Apart, and beyond its limit the second takes nothing.
+  ScratchLayout apart = layoutApart(program, most);
+  EXPECT_EQ(apart.offsets, (std::vector<int64_t>{0, 1024, 1024, 3584, 4096}));
+  EXPECT_EQ(apart.memories, (std::vector<uint32_t>{0, 1, 2, 3, 4}));
+  most[Symbol::Tokens] = 1;
+  EXPECT_EQ(layoutApart(program, most).bytes, 256 + 1024 + 512 + 256 + 256);
 }
 
 TEST(Memory, OverflowIsAnError) {
   Plan plan = PackageBuilder().open()->loadPlan("x86-64");
   plan.pools[0].bytes = Linear::ofSymbol(Symbol::Slots, INT64_MAX / 2);
   auto source = openWeights("random", plan.weights);
-  EXPECT_THAT([&] { layoutMemory(plan, resolve({}, plan), *source, true); },
-              ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
+  EXPECT_THAT(
+      [&] { layoutMemory(plan, resolve({}, plan), *source, true, false); },
+      ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
   // So is a sum of parts that fit.
   plan.pools[0].bytes = Linear::ofConstant(INT64_MAX - (1 << 20));
   plan.programs[0].storages[0].terms[0].bytes = plan.pools[0].bytes;
-  EXPECT_THAT([&] { layoutMemory(plan, resolve({}, plan), *source, true); },
-              ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
+  EXPECT_THAT(
+      [&] { layoutMemory(plan, resolve({}, plan), *source, true, false); },
+      ThrowsMessage<Error>(HasSubstr("overflows 64 bits")));
 }
 
 } // namespace

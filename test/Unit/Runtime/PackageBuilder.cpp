@@ -180,6 +180,11 @@ PackageBuilder::PackageBuilder() {
   fb::Word result =
       port(layer, "result", {tokens, two}, fb::ElementType::F32, true);
   launch(layer, "layer", tokens, {streams, layerPositions, result});
+  kernel("stage").writes = {3, 4};
+  kernel("compress").writes = {5};
+  kernel("head").writes = {9};
+  kernel("commit").writes = {4, 5};
+  kernel("layer").writes = {2};
 }
 
 PackageBuilder PackageBuilder::forGpu() {

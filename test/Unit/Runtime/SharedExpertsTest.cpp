@@ -60,12 +60,14 @@ TEST(SharedExperts, AreAllocatedOnce) {
   plan.weights = weightsOfThreeLayers();
   auto source = openWeights("random", plan.weights);
   Capacity wanted;
-  MemoryLayout all = layoutMemory(plan, resolve(wanted, plan), *source, false);
+  MemoryLayout all =
+      layoutMemory(plan, resolve(wanted, plan), *source, false, false);
   EXPECT_EQ(all.weightBytes, 8 * 256);
   EXPECT_EQ(all.sharedBytes, 0);
   EXPECT_THAT(all.describe(), Not(HasSubstr("share")));
   wanted.expertSets = 1;
-  MemoryLayout one = layoutMemory(plan, resolve(wanted, plan), *source, false);
+  MemoryLayout one =
+      layoutMemory(plan, resolve(wanted, plan), *source, false, false);
   EXPECT_EQ(one.weightBytes, 4 * 256);
   EXPECT_EQ(one.sharedBytes, 2 * (4 * 6 * 8 / 2 + 4 * 6 * 2));
   EXPECT_EQ(one.weights[0], one.weights[3]);

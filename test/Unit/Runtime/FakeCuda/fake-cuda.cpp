@@ -3,7 +3,7 @@
 // libcuda.so.1 for tests: memory is the host's, work is queued until somebody
 // waits for it, and "PTX" is a shared object whose kernels are called like the
 // x86 engine's. So what the runtime says to the driver (order, copies, padding,
-// captures, releases) is tested everywhere; that the numbers are the right ones
+// graphs, releases) is tested everywhere; that the numbers are the right ones
 // for NVIDIA's driver is not.
 //
 // | variable | effect |
@@ -19,12 +19,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Device/Cuda/Driver.h"
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,18 +50,44 @@ long variable(const char *name, long otherwise) {
 
 struct FakeStream {
   std::vector<Work> queue;
-  bool capturing = false;
-  std::vector<Work> captured;
 
   void drain() {
     for (Work &work : queue)
       work();
     queue.clear();
   }
-  void add(Work work) {
-    (capturing ? captured : queue).push_back(std::move(work));
-  }
+  void add(Work work) { queue.push_back(std::move(work)); }
 };
+
+struct FakeNode {
+  Work work;
+  std::vector<FakeNode *> after;
+};
+
+/// In the order in which its nodes were added.
+using FakeGraph = std::vector<std::unique_ptr<FakeNode>>;
+
+/// The nodes in an order that their dependencies admit, and that is as far from
+/// the order in which they were added as can be: what forgets a dependency is
+/// found out.
+std::vector<Work> scheduled(const FakeGraph &graph) {
+  std::vector<Work> result;
+  std::set<const FakeNode *> done;
+  while (result.size() < graph.size())
+    for (size_t i = graph.size(); i-- > 0;) {
+      const FakeNode &node = *graph[i];
+      bool ready =
+          !done.count(&node) &&
+          std::all_of(node.after.begin(), node.after.end(),
+                      [&](FakeNode *other) { return done.count(other); });
+      if (!ready)
+        continue;
+      done.insert(&node);
+      result.push_back(node.work);
+      break;
+    }
+  return result;
+}
 
 struct FakeFunction {
   void *code;
@@ -83,6 +111,20 @@ template <typename To, typename From> To *cast(From *handle) {
 size_t elfSize(const void *image) {
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
   return header->e_shoff + header->e_shnum * header->e_shentsize;
+}
+
+Work workOf(Function function, int64_t grid, void **parameters) {
+  auto *fake = cast<FakeFunction>(function);
+  std::vector<uint64_t> words;
+  for (int i = 0; i < fake->numWords; ++i)
+    words.push_back(*static_cast<uint64_t *>(parameters[i]));
+  auto *code = reinterpret_cast<void (*)(const uint64_t *, const int64_t *,
+                                         int64_t, int64_t, void *)>(fake->code);
+  return [=] {
+    ++numLaunches;
+    char scratch[64];
+    code(words.data(), &grid, 0, grid, scratch);
+  };
 }
 
 } // namespace
@@ -257,18 +299,8 @@ Result cuLaunchKernelEx(const LaunchConfig *config, Function function,
                         void **parameters, void **) {
   if (Result result = variable("FAKE_CUDA_LAUNCH", 0))
     return result;
-  auto *fake = cast<FakeFunction>(function);
-  std::vector<uint64_t> words;
-  for (int i = 0; i < fake->numWords; ++i)
-    words.push_back(*static_cast<uint64_t *>(parameters[i]));
-  int64_t grid = config->grid[0];
-  auto *code = reinterpret_cast<void (*)(const uint64_t *, const int64_t *,
-                                         int64_t, int64_t, void *)>(fake->code);
-  cast<FakeStream>(config->stream)->add([=] {
-    ++numLaunches;
-    char scratch[64];
-    code(words.data(), &grid, 0, grid, scratch);
-  });
+  cast<FakeStream>(config->stream)
+      ->add(workOf(function, config->grid[0], parameters));
   return kSuccess;
 }
 
@@ -286,23 +318,29 @@ Result cuStreamSynchronize(Stream stream) {
   cast<FakeStream>(stream)->drain();
   return kSuccess;
 }
-Result cuStreamBeginCapture_v2(Stream stream, int) {
-  cast<FakeStream>(stream)->capturing = true;
+Result cuGraphCreate(Graph *graph, unsigned) {
+  ++live;
+  *graph = cast<GraphTag>(new FakeGraph);
   return kSuccess;
 }
-Result cuStreamEndCapture(Stream stream, Graph *graph) {
-  ++live;
-  auto *fake = cast<FakeStream>(stream);
-  fake->capturing = false;
-  *graph = cast<GraphTag>(new std::vector<Work>(std::move(fake->captured)));
-  fake->captured.clear();
+Result cuGraphAddKernelNode_v2(GraphNode *node, Graph graph,
+                               const GraphNode *after, size_t count,
+                               const KernelNode *kernel) {
+  if (Result result = variable("FAKE_CUDA_LAUNCH", 0))
+    return result;
+  auto made = std::make_unique<FakeNode>();
+  made->work = workOf(kernel->function, kernel->grid[0], kernel->parameters);
+  for (size_t i = 0; i < count; ++i)
+    made->after.push_back(cast<FakeNode>(after[i]));
+  *node = cast<GraphNodeTag>(made.get());
+  cast<FakeGraph>(graph)->push_back(std::move(made));
   return kSuccess;
 }
 Result cuGraphInstantiateWithFlags(GraphExec *exec, Graph graph,
                                    unsigned long long) {
   ++live;
   *exec = cast<GraphExecTag>(
-      new std::vector<Work>(*cast<std::vector<Work>>(graph)));
+      new std::vector<Work>(scheduled(*cast<FakeGraph>(graph))));
   return kSuccess;
 }
 Result cuGraphLaunch(GraphExec exec, Stream stream) {
@@ -318,7 +356,7 @@ Result cuGraphExecDestroy(GraphExec exec) {
 }
 Result cuGraphDestroy(Graph graph) {
   --live;
-  delete cast<std::vector<Work>>(graph);
+  delete cast<FakeGraph>(graph);
   return kSuccess;
 }
 
