@@ -45,8 +45,8 @@ void printLinear(AsmPrinter &printer, LinearAttr linear);
 /// Parses a size if there is one.
 OptionalParseResult parseOptionalLinear(AsmParser &parser, LinearAttr &linear);
 
-/// 64-bit words of an argument of a kernel: a view's address, its run-time sizes
-/// and strides, or a scalar.
+/// 64-bit words of an argument of a kernel: a view's address, its run-time
+/// sizes and strides, or a scalar.
 int64_t countWords(Type type);
 
 } // namespace mlir::varve::plan
