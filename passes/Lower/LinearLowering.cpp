@@ -126,7 +126,9 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
             make(17, 0, 64, 64, 256, 1, 4)};
   bool isPair = kernel.products.size() > 1;
   int64_t bits = first.format.weightType.getIntOrFloatBitWidth();
-  bool isWide = bits == 32 || !first.format.isDirect();
+  // Products of f32 numbers are no matter of matrix instructions.
+  bool isF32 = bits == 32 || first.format.xType.isF32();
+  bool isWide = isF32 || !first.format.isDirect();
   // What follows a product may need more columns than its size calls for; then
   // more warps hold the tiles, and steps along K are short.
   int64_t narrow = fitColumns(kernel, 32), wide = fitColumns(kernel, 64);
@@ -161,7 +163,7 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
     int64_t warps = isFollowed ? 8 : 4;
     depth = llvm::alignTo(std::min(depth, widest), unit);
     int64_t stages = 1;
-    if (bits != 32) {
+    if (!isF32) {
       stages = fitStages(rows, columns, depth, half, 8);
       if (stages < 3 || warps == 8)
         stages = fitStages(rows, columns, depth, perBlock, 8);
@@ -173,7 +175,7 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
   StrategyAttr few = makeFew(1, 16, 16, narrow, deep);
   StrategyAttr some =
       makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow, deep / 2);
-  if (bits == 32)
+  if (isF32)
     return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   int64_t rows = isPair ? (wide > 64 ? 32 : 64) : isWide ? 64 : 128;
   int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
