@@ -148,8 +148,9 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
     int64_t weights = columns * static_cast<int64_t>(kernel.products.size());
     int64_t stage = (rows * xBits + weights * bits) * depth / 8 + rows * 4;
     room -= 2560 + (isFollowed ? rows * columns * 4 : 0);
+    // Products of f32 numbers take x through the exchange as well.
     if (!first.format.isDirect())
-      room -= weights * depth * xBits / 8;
+      room -= (weights + (xBits == 32 ? rows : 0)) * depth * xBits / 8;
     return std::clamp<int64_t>(room / stage, 1, most);
   };
   const ::varve::TargetLimits &limits = target.getLimits();
@@ -177,7 +178,10 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
       makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow, deep / 2);
   if (isF32)
     return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
-  int64_t rows = isPair ? (wide > 64 ? 32 : 64) : isWide ? 64 : 128;
+  // Codes that no instruction multiplies are converted, in registers.
+  bool isConverted =
+      isWide || (bits == 8 && !target.supports(::varve::Feature::MmaSyncFp8));
+  int64_t rows = isPair ? (wide > 64 ? 32 : 64) : isConverted ? 64 : 128;
   int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
   int64_t depth =
       llvm::alignTo(std::min<int64_t>(bits == 8 ? 128 : 64, widest), unit);

@@ -84,6 +84,20 @@ func.func @f(%x: tensor<?x6x48xbf16>) -> tensor<?x72xf32> {
         Tolerance());
 }
 
+// Tiles within a group, of codes that are converted in registers.
+TEST(LinearTest, GroupsAsWideAsATile) {
+  check(R"mlir(
+func.func @f(%x: tensor<?x8x192xbf16>) -> tensor<?x128xbf16> {
+  %w = varve.weight "a.weight" : tensor<128x768xf8E4M3FN>
+  %s = varve.weight "a.scale" : tensor<1x6xf8E8M0FNU>
+  %y = varve.grouped_linear %x, %w scaled %s by [128, 128] groups 2
+      : (tensor<?x8x192xbf16>, tensor<128x768xf8E4M3FN>, tensor<1x6xf8E8M0FNU>)
+      -> tensor<?x128xbf16>
+  return %y : tensor<?x128xbf16>
+})mlir",
+        {1e-3, 1e-2});
+}
+
 TEST(LinearTest, GateOfTwoProducts) {
   check(R"mlir(
 func.func @f(%x: tensor<?x120xbf16>) -> tensor<?x72xf32> {
