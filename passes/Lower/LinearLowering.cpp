@@ -148,9 +148,8 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
     int64_t weights = columns * static_cast<int64_t>(kernel.products.size());
     int64_t stage = (rows * xBits + weights * bits) * depth / 8 + rows * 4;
     room -= 2560 + (isFollowed ? rows * columns * 4 : 0);
-    // Products of f32 numbers take x through the exchange as well.
     if (!first.format.isDirect())
-      room -= (weights + (xBits == 32 ? rows : 0)) * depth * xBits / 8;
+      room -= weights * depth * xBits / 8;
     return std::clamp<int64_t>(room / stage, 1, most);
   };
   const ::varve::TargetLimits &limits = target.getLimits();
