@@ -156,6 +156,17 @@ TEST(Package, PlansAreVerified) {
       "positive sizes, got [536870912, 1073741824]");
   expect([](fb::PlanT &plan) { plan.weights[0]->name = "*.*"; },
          "a name with at most one '*'");
+  // What kernels write: words that are there, in order, and addresses of memory
+  // that is not a weight's. The first kernel, stage, has ids, slots, embed,
+  // values and staging.
+  expect([](fb::PlanT &plan) { plan.kernels[0]->writes = {5}; },
+         "kernel 'stage'");
+  expect([](fb::PlanT &plan) { plan.kernels[0]->writes = {4, 3}; },
+         "written words in ascending order");
+  expect([](fb::PlanT &plan) { plan.kernels[0]->writes = {3, 3}; },
+         "written words in ascending order");
+  expect([](fb::PlanT &plan) { plan.kernels[0]->writes = {2}; },
+         "the addresses of memory that may be written, got word 2");
   // Pools.
   expect([](fb::PlanT &plan) { plan.pools[0]->size = 6; },
          "expected 6 slots + max_tokens rows, got 5 slots + max_tokens");
