@@ -173,8 +173,9 @@ static Expected<Query> makeQuery() {
   }
   if (query.models.empty() && query.mixes.empty()) {
     query.models = {"deepseek-v4-flash", "deepseek-v4-pro"};
-    // Baselines are for comparison only where they can be changed alike.
-    if (query.layers.empty() && query.axes.empty())
+    // Baselines are for comparison only where they can be changed alike, and
+    // where no kernels are formed, which they are not written for.
+    if (query.layers.empty() && query.axes.empty() && level == "e0")
       for (const Baseline &baseline : getBaselines())
         query.models.push_back(baseline.name.str());
   }
@@ -266,13 +267,14 @@ parseObjectives(int64_t stepTokens, llvm::ArrayRef<Limit> parsedLimits) {
 
 static void printHints() {
   llvm::errs() << R"(
-E0 is a floor: what no implementation on this device can beat, plus launches.
+Level e0 is a floor: what no implementation on this device can beat, plus launches.
 How to go on:
   varve explore deepseek-v4-flash --layers=0-42/3:C --set=ratio.csa=8 --context=256k
   varve explore deepseek-v4-flash --layers='SS(CH)*C,S*,SS(CCH)*CC' --batch=1,32
   varve explore deepseek-v4-flash --set=ratio.csa=4,8,16 --set=index_topk=256,512,1024 \
       --context=1m --minimise=decode_ms --limit=kv_per_token=4000
   varve explore deepseek-v4-flash --target=h200,b200,rtx-5090,gb10
+  varve explore deepseek-v4-flash --level=e1        the kernels that Varve makes, instead of the floor
   varve explore --help                              all options; docs/explore.md
 )";
 }
@@ -400,7 +402,8 @@ static Expected<int> runExplore() {
     return createStringError("--limit: no mix of " +
                              llvm::Twine(result->mixes.size()) +
                              " is within the limits");
-  if (models.empty() && mixes.empty() && *selected == Format::Table)
+  if (models.empty() && mixes.empty() && *selected == Format::Table &&
+      query->level == Level::ClosedForm)
     printHints();
   return kExitOk;
 }

@@ -11,7 +11,10 @@ const kindTexts = {S: 'sliding window only', C: 'window and chosen entries', H: 
 // What tells a mix apart: its label without the words that all mixes share.
 const words = data.mixes.map((m) => m.label.split(' '));
 const shared = new Set(data.mixes.length > 1 ? words[0].filter((w) => words.every((other) => other.includes(w))) : []);
-data.mixes.forEach((m, i) => { m.short = words[i].filter((w) => !shared.has(w)).join(' ') || m.label; });
+const mixesWith = new Map();
+for (const label of words) for (const word of new Set(label)) mixesWith.set(word, (mixesWith.get(word) || 0) + 1);
+// What few mixes have comes first: a label may be cut off.
+data.mixes.forEach((m, i) => { m.short = words[i].filter((w) => !shared.has(w)).sort((a, b) => mixesWith.get(a) - mixesWith.get(b)).join(' ') || m.label; });
 
 // Shades tell kinds of one letter apart.
 function kindColor(mix, kind) {
