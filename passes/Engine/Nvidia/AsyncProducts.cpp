@@ -209,7 +209,9 @@ void AsyncProducts::beginFor(scf::ForOp op) {
   llvm::SmallDenseSet<Value> kept;
   Code &code = lowering.code;
   for (auto [index, init] : llvm::enumerate(op.getInitArgs())) {
-    bool isUnderWay = endsWithProduct(op, index);
+    bool isUnderWay =
+        endsWithProduct(op, index) &&
+        !foldsScales(op.getYieldedValues()[index].getDefiningOp<DotOp>());
     loop.isUnderWay.push_back(isUnderWay);
     if (isUnderWay && init.hasOneUse())
       kept.insert(init);

@@ -6,9 +6,10 @@
 // leaves the groups of products that were started later unfinished.
 //
 // Loops: a tile that a loop carries and that its body ends with a product on
-// stays under way across iterations. All others are complete at every edge of
-// control flow. What a product before an edge reads may still be read behind
-// it.
+// stays under way across iterations, unless the product reads registers: the
+// next iteration would write them, and nothing says that they are read behind
+// the edge. All others are complete at every edge of control flow. What a
+// product before an edge reads may still be read behind it.
 //
 // A loop that starts a sum from zero starts it from registers without a value:
 // its first product ignores them.

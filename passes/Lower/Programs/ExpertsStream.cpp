@@ -110,7 +110,9 @@ void ExpertsStream::findTile() {
   tile = p.toInteger(p.programId(1));
   depth = p.index(shape.K);
   if (!strategy.isSorted) {
-    expert = p.toIndex(p.loadScalar(ids, p.programId(1)));
+    Value number = p.loadScalar(ids, p.programId(1));
+    expert = p.toIndex(number);
+    depth = p.select(p.atLeast(number, p.integer(0)), depth, p.index(0));
     return;
   }
   Value all = p.load(tileEnds, p.index(0), {getExpertRoom(shape)}, {}, {},

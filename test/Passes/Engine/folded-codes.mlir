@@ -1,7 +1,8 @@
 // RUN: varve-opt %s --split-input-file --pass-pipeline='builtin.module(tile.func(tile-assign-layouts{target=sm_90a}),tile-to-nvidia{target=sm_90a},cse)' | FileCheck %s
 
 // Codes of 4 bits beside bf16: every lane unpacks what it multiplies, while the
-// products of the part before run; their sum stays under way over the loop.
+// products of the part before run. At the loop's end no product is under way: it
+// would read registers that the next iteration writes.
 // Chunks of 16 bytes go by cp.async where no tensor map describes a view.
 !codes = !tile.buffer<128x128xf4E2M1FN, #tile.shared<swizzle = 64>>
 !scales = !tile.buffer<128x4xf8E8M0FNU>
@@ -24,6 +25,8 @@
 // CHECK: nvvm.wgmma.commit.group.sync.aligned
 // CHECK: nvvm.wgmma.wait.group.sync.aligned 1
 // CHECK: wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16
+// CHECK: wgmma.wait_group.sync.aligned 0
+// CHECK: scf.yield
 tile.func @folded(%w: !tile.view<128x1024xf4E2M1FN>, %s: !tile.view<128x32xf8E8M0FNU>,
                   %x: !tile.view<8x1024xbf16>, %out: !tile.view<128x8xf32>)
     grid affine_map<() -> (1)> [] warps 8
