@@ -3,7 +3,7 @@
 module {
 module @"x86-64" attributes {varve.target = "x86-64"} {
   // CHECK-LABEL: plan.kernel @scale (!tile.view<?x16xf32>, !tile.view<?x16xf32>) -> ()
-  // CHECK-SAME: attributes {scratch_bytes = {{[0-9]+}} : i64}
+  // CHECK-SAME: attributes {scratch_bytes = {{[0-9]+}} : i64, writes = array<i64: 1>}
   // CHECK-NEXT: builtin.module
   // CHECK-NEXT: func.func @scale(%{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: !llvm.ptr
   // CHECK-NOT: tile.
