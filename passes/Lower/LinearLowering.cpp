@@ -171,10 +171,12 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
     return make(min, max, rows, columns, depth, stages, warps,
                 first.hasShortSums ? getEngine(0) : Attribute());
   };
-  int64_t deep = isFollowed || isWide ? 128 : 4096 / bits;
+  // Loops over so few f32 numbers are unrolled, which takes registers.
+  int64_t deep = isF32 ? 64 : isFollowed || isWide ? 128 : 4096 / bits;
   StrategyAttr few = makeFew(1, 16, 16, narrow, deep);
   StrategyAttr some =
-      makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow, deep / 2);
+      makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow,
+              std::max<int64_t>(deep / 2, isF32 ? 64 : 0));
   if (isF32)
     return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   // Codes that no instruction multiplies are converted, in registers.
