@@ -42,13 +42,16 @@ substitute(llvm::StringRef text,
   }
 }
 
-static BenchKernel makeGemm(int64_t m, int64_t n, int64_t k) {
+static BenchKernel makeGemm(const TargetModel &target, int64_t m, int64_t n,
+                            int64_t k) {
+  bool hasWgmma = target.supports(Feature::Wgmma);
   BenchKernel kernel;
   kernel.name = "gemm-bf16 " + std::to_string(m) + "x" + std::to_string(n) +
                 "x" + std::to_string(k);
   kernel.kind = "gemm-bf16";
-  kernel.function = "gemm_bf16";
-  kernel.text = substitute(gemmBf16Json, {{"N", n}, {"K", k}});
+  kernel.function = hasWgmma ? "gemm_bf16" : "gemm_bf16_mma";
+  kernel.text = substitute(hasWgmma ? gemmBf16Json : gemmBf16MmaJson,
+                           {{"N", n}, {"K", k}});
   kernel.sizes = {{"M", m}, {"N", n}, {"K", k}};
   kernel.arguments = {{"a", "bf16", {m, k}, {0}},
                       {"b", "bf16", {n, k}, {}},
@@ -122,9 +125,10 @@ static BenchKernel makeAttention(int64_t queries, int64_t keys) {
   return kernel;
 }
 
-std::vector<BenchKernel> varve::getBenchKernels() {
-  return {makeGemm(4096, 4096, 4096),       makeGemm(8192, 8192, 8192),
-          makeNorm(65536, 4096, 8, 2),      makeNorm(32768, 7168, 8, 2),
-          makeAttention(2048, 512),         makeAttention(2048, 2048),
-          makeScaledGemm(4096, 7168, 2048), makeScaledGemm(4096, 4096, 7168)};
+std::vector<BenchKernel> varve::getBenchKernels(const TargetModel &target) {
+  return {
+      makeGemm(target, 4096, 4096, 4096), makeGemm(target, 8192, 8192, 8192),
+      makeNorm(65536, 4096, 8, 2),        makeNorm(32768, 7168, 8, 2),
+      makeAttention(2048, 512),           makeAttention(2048, 2048),
+      makeScaledGemm(4096, 7168, 2048),   makeScaledGemm(4096, 4096, 7168)};
 }

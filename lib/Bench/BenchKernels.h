@@ -34,7 +34,7 @@ struct BenchFloor {
 struct BenchKernel {
   /// "gemm-bf16 4096x4096x4096".
   std::string name;
-  /// "gemm-bf16": what it computes, and the file of its program.
+  /// "gemm-bf16": what it computes.
   std::string kind;
   /// "gemm_bf16": the tile function.
   std::string function;
@@ -57,8 +57,8 @@ struct BenchKernel {
   std::string getFileName() const;
 };
 
-/// All kernels.
-std::vector<BenchKernel> getBenchKernels();
+/// All kernels; their programs suit the matrix instructions of the target.
+std::vector<BenchKernel> getBenchKernels(const TargetModel &target);
 
 } // namespace varve
 

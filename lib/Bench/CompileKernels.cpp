@@ -91,6 +91,7 @@ llvm::json::Object describeBenchKernel(const BenchKernel &kernel,
   entry["name"] = kernel.name;
   entry["kind"] = kernel.kind;
   entry["file"] = kernel.getFileName() + ".cubin";
+  entry["ptx"] = kernel.getFileName() + ".ptx";
   entry["flops"] = kernel.flops;
   entry["bytes"] = kernel.bytes;
   llvm::json::Object sizes;

@@ -24,8 +24,8 @@ compileBenchKernel(const BenchKernel &kernel, const TargetModel &target,
                    const NvidiaOptions &options, mlir::MLIRContext &context);
 
 /// The entry of a folder's kernels.json for the kernel, whose cubin is the file
-/// `getFileName()` + ".cubin": what a launch needs, and name, kind, file,
-/// sizes, flops and bytes.
+/// `getFileName()` + ".cubin" and whose PTX is beside it: what a launch needs,
+/// and name, kind, file, ptx, sizes, flops and bytes.
 llvm::json::Object describeBenchKernel(const BenchKernel &kernel,
                                        const CompiledBenchKernel &compiled);
 

@@ -41,8 +41,9 @@ static Expected<const TargetModel *> findTarget(StringRef name) {
   return target;
 }
 
-static Expected<std::vector<BenchKernel>> chooseKernels(StringRef only) {
-  std::vector<BenchKernel> kernels = getBenchKernels();
+static Expected<std::vector<BenchKernel>>
+chooseKernels(const TargetModel &target, StringRef only) {
+  std::vector<BenchKernel> kernels = getBenchKernels(target);
   std::string names = llvm::join(
       llvm::map_range(kernels, [](const auto &kernel) { return kernel.name; }),
       ", ");
@@ -105,7 +106,8 @@ static Error writeIn(StringRef folder, const llvm::Twine &name,
   return writeOutput(path, [&](llvm::raw_ostream &os) { os << text; });
 }
 
-/// Writes the cubins, then kernels.json, so that a folder with one is whole.
+/// Writes cubins and PTX, then kernels.json, so that a folder with one is
+/// whole.
 static Expected<std::vector<Row>>
 compileKernels(llvm::ArrayRef<BenchKernel> kernels, const TargetModel &target,
                const PtxasTool &assembler, StringRef folder) {
@@ -124,6 +126,9 @@ compileKernels(llvm::ArrayRef<BenchKernel> kernels, const TargetModel &target,
           target.getName().str() + "; --only=TEXT chooses others");
     if (Error error = writeIn(folder, kernel.getFileName() + ".cubin",
                               compiled->binary.cubin))
+      return std::move(error);
+    if (Error error = writeIn(folder, kernel.getFileName() + ".ptx",
+                              compiled->binary.ptx))
       return std::move(error);
     entries.push_back(describeBenchKernel(kernel, *compiled));
     rows.push_back(describe(kernel, *compiled, target.getDevices().front()));
@@ -193,7 +198,8 @@ Expected<int> varve::benchKernels(const BenchKernelsOptions &options) {
   Expected<const TargetModel *> target = findTarget(options.target);
   if (!target)
     return target.takeError();
-  Expected<std::vector<BenchKernel>> kernels = chooseKernels(options.only);
+  Expected<std::vector<BenchKernel>> kernels =
+      chooseKernels(**target, options.only);
   if (!kernels)
     return kernels.takeError();
   Expected<PtxasTool> assembler = findAssembler();

@@ -15,9 +15,10 @@ struct BenchKernelsOptions {
   std::string format = "md"; ///< md, csv, json
 };
 
-/// Compiles the benchmark kernels to `folder`: a cubin each, and kernels.json,
-/// which says how to launch them. Prints a table of what they have to do and
-/// what the compiler made of them. Runs nothing. Returns the exit code.
+/// Compiles the benchmark kernels to `folder`: a cubin and PTX each, and
+/// kernels.json, which says how to launch them. Prints a table of what they
+/// have to do and what the compiler made of them. Runs nothing. Returns the
+/// exit code.
 llvm::Expected<int> benchKernels(const BenchKernelsOptions &options);
 
 } // namespace varve

@@ -14,6 +14,7 @@ cuda = ctypes.CDLL("libcuda.so.1")
 TENSOR_MAP_TYPES = {"i8": 0, "f8E4M3FN": 0, "f8E5M2": 0, "i32": 3, "f16": 6, "f32": 7, "bf16": 9}
 ELEMENT_BYTES = {"i8": 1, "f8E4M3FN": 1, "f8E5M2": 1, "i32": 4, "f16": 2, "f32": 4, "bf16": 2}
 SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
+NO_BINARY_FOR_GPU = 209  # CUDA_ERROR_NO_BINARY_FOR_GPU: then the driver assembles the PTX
 MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 
@@ -43,10 +44,15 @@ def make_tensor_map(tensor, entry):
 class Kernel:
     def __init__(self, folder, entry):
         self.entry = entry
-        with open(os.path.join(folder, entry["file"]), "rb") as file:
-            image = file.read() + b"\0"
         module, self.function = ctypes.c_void_p(), ctypes.c_void_p()
-        check(cuda.cuModuleLoadData(ctypes.byref(module), image), "loading " + entry["file"])
+        for name in (entry["file"], entry["ptx"]):
+            with open(os.path.join(folder, name), "rb") as file:
+                image = file.read() + b"\0"
+            code = cuda.cuModuleLoadData(ctypes.byref(module), image)
+            self.code = name
+            if code != NO_BINARY_FOR_GPU:
+                break
+        check(code, "loading " + name)
         check(cuda.cuModuleGetFunction(ctypes.byref(self.function), module, entry["function"].encode()),
               "finding " + entry["function"])
         check(cuda.cuFuncSetAttribute(self.function, MAX_DYNAMIC_SHARED, entry["shared_bytes"]), "shared memory")
@@ -237,7 +243,7 @@ def run(folder, entry, rounds):
         ours = time_in_turn([launches], rounds)[0]
     return dict(name=entry["name"], error=error, repeats=repeats, ok=error <= case.bound and repeats, us=ours,
                 rival=case.unit, rival_us=theirs, ratio=theirs / ours, tflops=entry["flops"] / ours / 1e6,
-                gbps=entry["bytes"] / ours / 1e3, blocks=kernel.blocks)
+                gbps=entry["bytes"] / ours / 1e3, blocks=kernel.blocks, code=kernel.code)
 
 
 def main():
@@ -269,7 +275,8 @@ def main():
         failed += not result["ok"]
         print(f"{result['name']:44} error {result['error']:.1e} {'ok' if result['ok'] else 'WRONG'} | "
               f"{result['us']:8.1f} us {result['tflops']:6.0f} TFLOPS {result['gbps']:6.0f} GB/s | "
-              f"{result['rival']} {result['rival_us']:.1f} us | ratio {result['ratio']:.3f}", flush=True)
+              f"{result['rival']} {result['rival_us']:.1f} us | ratio {result['ratio']:.3f}"
+              + (" | PTX, assembled by the driver" if result["code"] == entry["ptx"] else ""), flush=True)
         torch.cuda.empty_cache()
     if options.json:
         with open(options.json, "w") as file:
