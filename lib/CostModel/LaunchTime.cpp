@@ -12,8 +12,8 @@ namespace varve {
 
 namespace {
 
-/// What target files do not say. Hopper's figures, which its neighbours are
-/// near.
+/// What target files do not say: estimates for Hopper, corrected after a first
+/// measurement on an H100 (docs/explore.md says which).
 constexpr double kColdWait = 0.8e-6;    ///< a load of memory, some in flight
 constexpr double kCachedWait = 0.35e-6; ///< a load of the second-level cache
 constexpr double kBarrier = 40e-9;
