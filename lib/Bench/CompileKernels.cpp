@@ -25,10 +25,33 @@ static llvm::json::Array getArray(ArrayRef<int64_t> values) {
   return array;
 }
 
+/// The blocks along each axis, or null for one per place on the device.
+static llvm::json::Value getGrid(const BenchKernel &kernel,
+                                 LLVM::LLVMFuncOp function) {
+  auto map = function->getAttrOfType<AffineMapAttr>(nvidia::kGridAttrName);
+  auto sizes = function->getAttrOfType<ArrayAttr>(nvidia::kSizesAttrName);
+  Builder builder(function.getContext());
+  SmallVector<Attribute> values, grid;
+  for (auto size : sizes.getAsRange<mlir::varve::tile::SizeAttr>()) {
+    if (size.getKind() != mlir::varve::tile::SizeKind::Dim)
+      return nullptr;
+    values.push_back(builder.getI64IntegerAttr(
+        kernel.arguments[size.getArgument()].sizes[size.getDim()]));
+  }
+  // All symbols are numbers.
+  if (failed(map.getValue().constantFold(values, grid)))
+    llvm_unreachable("a grid that divides by nothing");
+  llvm::json::Array result;
+  for (Attribute blocks : grid)
+    result.push_back(cast<IntegerAttr>(blocks).getInt());
+  return result;
+}
+
 static llvm::json::Object describeLaunch(const BenchKernel &kernel,
                                          LLVM::LLVMFuncOp function) {
   llvm::json::Object launch;
   launch["function"] = kernel.function;
+  launch["grid"] = getGrid(kernel, function);
   launch["threads"] = getNumber(function, nvidia::kThreadsAttrName);
   launch["shared_bytes"] = getNumber(function, nvidia::kSharedBytesAttrName);
   launch["blocks_per_multiprocessor"] =

@@ -11,9 +11,9 @@ namespace varve {
 /// A kernel as machine code.
 struct CompiledBenchKernel {
   NvidiaBinary binary;
-  /// What a launch needs: function, threads, shared_bytes,
-  /// blocks_per_multiprocessor, arguments, tensor_maps (argument, element, box,
-  /// swizzle). All kernels have one block per place on the device ("resident").
+  /// What a launch needs: function, grid (null: as many blocks as the device
+  /// holds at once), threads, shared_bytes, blocks_per_multiprocessor,
+  /// arguments, tensor_maps (argument, element, box, swizzle).
   llvm::json::Object launch;
 };
 

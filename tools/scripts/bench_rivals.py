@@ -60,7 +60,8 @@ class Kernel:
         check(cuda.cuOccupancyMaxActiveBlocksPerMultiprocessor(
             ctypes.byref(blocks), self.function, entry["threads"], ctypes.c_size_t(entry["shared_bytes"])), "occupancy")
         self.blocks = blocks.value
-        self.resident = blocks.value * torch.cuda.get_device_properties(0).multi_processor_count
+        resident = blocks.value * torch.cuda.get_device_properties(0).multi_processor_count
+        self.grid = ((entry["grid"] or [resident]) + [1, 1])[:3]
 
     def bind(self, values):
         """A function that launches the kernel on these arguments (tensors, ints, floats)."""
@@ -80,7 +81,7 @@ class Kernel:
 
         def launch():
             check(cuda.cuLaunchKernel(
-                self.function, self.resident, 1, 1, self.entry["threads"], 1, 1, self.entry["shared_bytes"],
+                self.function, *self.grid, self.entry["threads"], 1, 1, self.entry["shared_bytes"],
                 ctypes.c_void_p(torch.cuda.current_stream().cuda_stream), pointers, None), "launch")
 
         launch.keep = (words, pointers, values)

@@ -209,7 +209,7 @@ RolePlan::RolePlan(PipelineOp pipeline) {
       for (Value operand : {Value(dot.getA()), Value(dot.getB())})
         if (isa<BufferType>(operand.getType()))
           read(operand, /*isAsync=*/isa_and_present<WgmmaLayoutAttr>(
-                                dot.getType().getEncoding()) &&
+                            dot.getType().getEncoding()) &&
                             (operand != dot.getA() || !foldsScales(dot)));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (isa<BufferType>(store.getValue().getType()))

@@ -58,8 +58,8 @@ std::optional<TensorWindow> planCopy(tile::CopyOp op);
 /// Whether cp.async can gather: rows of whole, aligned 16-byte chunks.
 bool canGatherAsync(tile::GatherCopyOp op);
 
-/// The bytes (4, 8 or 16) of the vectors in which cp.async can copy a tile into a
-/// stage buffer without swizzle; none where tensor copies can, or rows do not
+/// The bytes (4, 8 or 16) of the vectors in which cp.async can copy a tile into
+/// a stage buffer without swizzle; none where tensor copies can, or rows do not
 /// fall into vectors.
 std::optional<int64_t> planVectors(tile::CopyOp op);
 
