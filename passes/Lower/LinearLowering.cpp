@@ -146,7 +146,10 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
                        int64_t room, int64_t most) {
     int64_t xBits = first.format.xType.getIntOrFloatBitWidth();
     int64_t weights = columns * static_cast<int64_t>(kernel.products.size());
-    int64_t stage = (rows * xBits + weights * bits) * depth / 8 + rows * 4;
+    // Buffers of a ring begin at multiples of 1024 bytes; the last are scales.
+    int64_t stage = llvm::alignTo(rows * xBits * depth / 8, 1024) +
+                    llvm::alignTo(weights * bits * depth / 8, 1024) +
+                    llvm::alignTo(rows * 4, 1024);
     room -= 2560 + (isFollowed ? rows * columns * 4 : 0);
     if (!first.format.isDirect())
       room -= weights * depth * xBits / 8;
