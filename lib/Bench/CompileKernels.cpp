@@ -9,6 +9,7 @@
 #include "passes/Engine/Nvidia/Abi.h"
 #include "passes/Engine/Nvidia/Passes.h"
 #include "passes/Tile/Passes.h"
+#include "varve/Support/Assert.h"
 
 using namespace mlir;
 
@@ -38,9 +39,9 @@ static llvm::json::Value getGrid(const BenchKernel &kernel,
     values.push_back(builder.getI64IntegerAttr(
         kernel.arguments[size.getArgument()].sizes[size.getDim()]));
   }
-  // All symbols are numbers.
-  if (failed(map.getValue().constantFold(values, grid)))
-    llvm_unreachable("a grid that divides by nothing");
+  [[maybe_unused]] LogicalResult folded =
+      map.getValue().constantFold(values, grid);
+  VARVE_ASSERT(succeeded(folded), "a grid of numbers is numbers");
   llvm::json::Array result;
   for (Attribute blocks : grid)
     result.push_back(cast<IntegerAttr>(blocks).getInt());

@@ -204,6 +204,15 @@ bool AsyncProducts::mayStartFromZero(scf::ForOp op, unsigned index) {
          dot->getBlock() == op.getBody();
 }
 
+void AsyncProducts::settleAllBut(const llvm::SmallDenseSet<Value> &kept) {
+  SmallVector<Value> others;
+  for (auto &[tile, state] : pending)
+    if (!kept.contains(tile))
+      others.push_back(tile);
+  for (Value tile : others)
+    settle(tile);
+}
+
 void AsyncProducts::beginFor(scf::ForOp op) {
   Loop loop;
   llvm::SmallDenseSet<Value> kept;
@@ -221,12 +230,7 @@ void AsyncProducts::beginFor(scf::ForOp op) {
     if (fromZero)
       lowering.flow.push_back(code.boolean(false));
   }
-  SmallVector<Value> others;
-  for (auto &[tile, state] : pending)
-    if (!kept.contains(tile))
-      others.push_back(tile);
-  for (Value tile : others)
-    settle(tile);
+  settleAllBut(kept);
   loops.push_back(std::move(loop));
 }
 
@@ -265,12 +269,7 @@ void AsyncProducts::endBody(scf::ForOp op) {
   for (auto [index, value] : llvm::enumerate(op.getYieldedValues()))
     if (loop.isUnderWay[index])
       kept.insert(value);
-  SmallVector<Value> others;
-  for (auto &[tile, state] : pending)
-    if (!kept.contains(tile))
-      others.push_back(tile);
-  for (Value tile : others)
-    settle(tile);
+  settleAllBut(kept);
 }
 
 /// Whether a loop surely has an iteration.

@@ -66,6 +66,7 @@ public:
   /// Makes the registers of a tile usable.
   void settle(Value tile);
   void settleAll();
+  void settleAllBut(const llvm::SmallDenseSet<Value> &kept);
   /// Makes sure that no product reads the stage of `slot` any more.
   void waitForReads(Value slot);
   /// Waits until at most `count` groups are unfinished.

@@ -36,6 +36,19 @@ void mlir::varve::nvidia::copyVector(Code &code, Value target, Value source,
                                size);
 }
 
+void mlir::varve::nvidia::copyWindow(Lowering &lowering, Window &window,
+                                     const SharedBuffer &buffer, int64_t width,
+                                     int64_t bytes) {
+  StageAddresses addresses(lowering, buffer, window.map);
+  // Lanes that hold the same elements write the same; whole repeats are left
+  // out. Of what is absent nothing is read, and zeros are written.
+  for (int64_t reg = 0; reg < window.map.getNumRegisters(); reg += width)
+    if (window.map.isInside(reg))
+      copyVector(lowering.code, addresses.get(reg),
+                 window.getAddress(window.getPosition(reg)), bytes,
+                 window.isInside(reg));
+}
+
 //===----------------------------------------------------------------------===//
 // Addresses of a tile's vectors in a buffer
 //===----------------------------------------------------------------------===//
@@ -107,14 +120,7 @@ bool AsyncCopy::start(Lowering &lowering, Window &window, Value target) {
     return false;
   if (!isStageBuffer(target))
     lowering.beforeWrite(buffer.range);
-  StageAddresses addresses(lowering, buffer, window.map);
-  // Lanes that hold the same elements write the same; whole repeats are left
-  // out.
-  for (int64_t reg = 0; reg < window.map.getNumRegisters(); reg += width)
-    if (window.map.isInside(reg))
-      copyVector(lowering.code, addresses.get(reg),
-                 window.getAddress(window.getPosition(reg)), bytes,
-                 window.isInside(reg));
+  copyWindow(lowering, window, buffer, width, bytes);
   return true;
 }
 

@@ -31,6 +31,10 @@ private:
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> addresses;
 };
 
+/// Starts the copies of a window in chunks of `width` elements, `bytes` each.
+void copyWindow(Lowering &lowering, Window &window, const SharedBuffer &buffer,
+                int64_t width, int64_t bytes);
+
 } // namespace mlir::varve::nvidia
 
 #endif // VARVE_PASSES_ENGINE_NVIDIA_COPYASYNC_H

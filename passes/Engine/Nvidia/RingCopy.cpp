@@ -87,18 +87,6 @@ private:
     return success();
   }
 
-  /// Starts the copies of a window in chunks of `width` elements.
-  void copyWindow(Lowering &lowering, Window &window,
-                  const SharedBuffer &buffer, int64_t width, int64_t bytes) {
-    StageAddresses addresses(lowering, buffer, window.map);
-    for (int64_t reg = 0; reg < window.map.getNumRegisters(); reg += width)
-      // Of what is absent nothing is read, and zeros are written.
-      if (window.map.isInside(reg))
-        copyVector(lowering.code, addresses.get(reg),
-                   window.getAddress(window.getPosition(reg)), bytes,
-                   window.isInside(reg));
-  }
-
   static constexpr int64_t kChunkBytes = 16, kLeastBytes = 4;
   WarpSpecialised &pipeline;
   std::unique_ptr<CopyLowering> fallback;

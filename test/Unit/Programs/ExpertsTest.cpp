@@ -329,20 +329,28 @@ TEST(ProgramExpertsTest, GatedPairOfFp4Weights) {
   check(shape, strategy, 1e-2);
 }
 
-TEST(ProgramExpertsTest, CodesTimesCodesToCodes) {
-  ExpertsShape shape = getShape(9, 3, 128, 256, "f8E4M3FN", "f4E2M1FN", "f32");
+/// The first product of FP4 experts: gated, weighted, to codes.
+ExpertsShape getPairToCodes(int64_t width, int64_t depth, int64_t xBlock,
+                            const char *type) {
+  ExpertsShape shape =
+      getShape(9, 3, width, depth, "f8E4M3FN", "f4E2M1FN", type);
   shape.xScale = parseType("f8E8M0FNU");
-  shape.xBlock = 128;
+  shape.xBlock = xBlock;
   shape.weightScale = parseType("f8E8M0FNU");
   shape.blockRows = 1;
   shape.blockColumns = 32;
   shape.isGated = true;
   shape.isWeighted = true;
   shape.limit = 10;
-  shape.gated = parseType("f32");
+  shape.gated = parseType(type);
   shape.code = parseType("f8E4M3FN");
   shape.codeScale = parseType("f8E8M0FNU");
   shape.codeBlock = 128;
+  return shape;
+}
+
+TEST(ProgramExpertsTest, CodesTimesCodesToCodes) {
+  ExpertsShape shape = getPairToCodes(128, 256, 128, "f32");
   check(shape, {}, 1e-5);
   // The second product: rows of pairs, plain results, wide weight blocks.
   shape = getShape(9, 3, 200, 128, "f8E4M3FN", "f8E4M3FN", "f32");
@@ -367,19 +375,7 @@ ExpertsStrategy getStream(int64_t rows, int64_t parts) {
 }
 
 TEST(ProgramExpertsTest, StreamedPairToCodes) {
-  ExpertsShape shape = getShape(9, 3, 256, 320, "f8E4M3FN", "f4E2M1FN", "bf16");
-  shape.xScale = parseType("f8E8M0FNU");
-  shape.xBlock = 64;
-  shape.weightScale = parseType("f8E8M0FNU");
-  shape.blockRows = 1;
-  shape.blockColumns = 32;
-  shape.isGated = true;
-  shape.isWeighted = true;
-  shape.limit = 10;
-  shape.gated = parseType("bf16");
-  shape.code = parseType("f8E4M3FN");
-  shape.codeScale = parseType("f8E8M0FNU");
-  shape.codeBlock = 128;
+  ExpertsShape shape = getPairToCodes(256, 320, 64, "bf16");
   ASSERT_TRUE(canStreamExperts(shape));
   check(shape, getStream(8, 1), 1e-2);
   check(shape, getStream(64, 1), 1e-2);
