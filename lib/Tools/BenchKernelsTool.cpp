@@ -1,6 +1,7 @@
 //===- BenchKernelsTool.cpp - varve bench kernels -------------------------===//
 
 #include "lib/Tools/BenchKernelsTool.h"
+#include "lib/Bench/BenchExperts.h"
 #include "lib/Bench/CompileKernels.h"
 #include "lib/Tools/Tool.h"
 #include "varve/Support/DiagnosedError.h"
@@ -18,10 +19,16 @@ using llvm::StringRef;
 namespace {
 
 struct Row {
-  StringRef kind, shape;
+  std::string kind, shape;
   double bytes, flops;
   BenchFloor floor;
   unsigned registers, sharedBytes, spillBytes;
+};
+
+/// What was chosen.
+struct Choice {
+  std::vector<BenchKernel> kernels;
+  std::optional<ExpertsBenchmark> experts;
 };
 
 } // namespace
@@ -34,26 +41,32 @@ static Expected<const TargetModel *> findTarget(StringRef name) {
   Expected<const TargetModel *> target = TargetModel::lookup(name);
   if (!target)
     return createStringError("--target: " + llvm::toString(target.takeError()));
-  if (!(*target)->isGpu())
-    return createStringError("--target: expected the target of a GPU, for the "
-                             "benchmark kernels are written for one; got '" +
-                             name + "'");
   return target;
 }
 
-static Expected<std::vector<BenchKernel>>
-chooseKernels(const TargetModel &target, StringRef only) {
-  std::vector<BenchKernel> kernels = getBenchKernels(target);
-  std::string names = llvm::join(
-      llvm::map_range(kernels, [](const auto &kernel) { return kernel.name; }),
-      ", ");
-  llvm::erase_if(kernels, [&](const BenchKernel &kernel) {
-    return !StringRef(kernel.name).contains(only);
-  });
-  if (kernels.empty())
-    return createStringError("--only: no kernel's name contains '" + only +
-                             "'; there are " + names);
-  return kernels;
+/// Single kernels are written for GPUs, programs compile for any target.
+static Expected<Choice> choose(const BenchKernelsOptions &options,
+                               const TargetModel &target) {
+  Choice choice;
+  std::vector<std::string> names;
+  auto isChosen = [&](const std::string &name) {
+    names.push_back(name);
+    return StringRef(name).contains(options.only);
+  };
+  if (target.isGpu())
+    for (BenchKernel &kernel : getBenchKernels(target))
+      if (isChosen(kernel.name))
+        choice.kernels.push_back(std::move(kernel));
+  Expected<ExpertsBenchmark> experts = makeExpertsBenchmark(options.overrides);
+  if (!experts)
+    return experts.takeError();
+  if (isChosen(experts->name))
+    choice.experts = std::move(*experts);
+  if (choice.kernels.empty() && !choice.experts)
+    return createStringError("--only: no kernel's name contains '" +
+                             options.only + "'; there are " +
+                             llvm::join(names, ", "));
+  return choice;
 }
 
 static Expected<PtxasTool> findAssembler() {
@@ -89,8 +102,8 @@ static Row describe(const BenchKernel &kernel,
   auto [kind, shape] = StringRef(kernel.name).split(' ');
   unsigned dynamicBytes =
       compiled.launch.getInteger("shared_bytes").value_or(0);
-  return {kind,
-          shape,
+  return {kind.str(),
+          shape.str(),
           kernel.bytes,
           kernel.flops,
           kernel.getFloor(device),
@@ -106,18 +119,17 @@ static Error writeIn(StringRef folder, const llvm::Twine &name,
   return writeOutput(path, [&](llvm::raw_ostream &os) { os << text; });
 }
 
-/// Writes cubins and PTX, then kernels.json, so that a folder with one is
-/// whole.
-static Expected<std::vector<Row>>
-compileKernels(llvm::ArrayRef<BenchKernel> kernels, const TargetModel &target,
-               const PtxasTool &assembler, StringRef folder) {
+static Error compileKernels(llvm::ArrayRef<BenchKernel> kernels,
+                            const TargetModel &target,
+                            const PtxasTool *assembler, StringRef folder,
+                            llvm::json::Array &entries,
+                            std::vector<Row> &rows) {
   ToolContext context;
   NvidiaOptions options;
-  options.assembler = assembler;
+  if (assembler)
+    options.assembler = *assembler;
   // Spills are warned of and in the table; a kernel with some can be measured.
   options.strict = false;
-  std::vector<Row> rows;
-  llvm::json::Array entries;
   for (const BenchKernel &kernel : kernels) {
     auto compiled = compileBenchKernel(kernel, target, options, *context);
     if (failed(compiled))
@@ -126,15 +138,58 @@ compileKernels(llvm::ArrayRef<BenchKernel> kernels, const TargetModel &target,
           target.getName().str() + "; --only=TEXT chooses others");
     if (Error error = writeIn(folder, kernel.getFileName() + ".cubin",
                               compiled->binary.cubin))
-      return std::move(error);
+      return error;
     if (Error error = writeIn(folder, kernel.getFileName() + ".ptx",
                               compiled->binary.ptx))
-      return std::move(error);
+      return error;
     entries.push_back(describeBenchKernel(kernel, *compiled));
     rows.push_back(describe(kernel, *compiled, target.getDevices().front()));
   }
-  llvm::json::Value catalog = llvm::json::Object{
-      {"target", target.getName()}, {"kernels", std::move(entries)}};
+  return Error::success();
+}
+
+static Error compileExpertsTo(const ExpertsBenchmark &benchmark,
+                              const TargetModel &target, StringRef precision,
+                              StringRef folder, llvm::json::Array &entries,
+                              std::vector<Row> &rows) {
+  ToolContext context;
+  Expected<CompiledExperts> compiled =
+      compileExperts(*context, benchmark, target, precision);
+  if (!compiled)
+    return compiled.takeError();
+  for (const KernelMember &file : compiled->files)
+    if (Error error = writeIn(folder, file.name, file.bytes))
+      return error;
+  entries.push_back(std::move(compiled->entry));
+  auto [kind, shape] = StringRef(benchmark.name).split(' ');
+  // Processors have no floors.
+  if (target.getDevices().empty())
+    return Error::success();
+  for (const ExpertsStep &step : compiled->steps)
+    rows.push_back({kind.str(), llvm::formatv("{0} T={1}", shape, step.tokens),
+                    step.bytes, step.flops,
+                    step.getFloor(target.getDevices().front()), step.registers,
+                    step.sharedBytes, step.spillBytes});
+  return Error::success();
+}
+
+/// Writes code, then kernels.json, so that a folder with one is whole.
+static Expected<std::vector<Row>>
+compileTo(StringRef folder, const Choice &choice, const TargetModel &target,
+          const PtxasTool *assembler, StringRef precision) {
+  std::vector<Row> rows;
+  llvm::json::Array kernels, programs;
+  if (Error error = compileKernels(choice.kernels, target, assembler, folder,
+                                   kernels, rows))
+    return std::move(error);
+  if (choice.experts)
+    if (Error error = compileExpertsTo(*choice.experts, target, precision,
+                                       folder, programs, rows))
+      return std::move(error);
+  llvm::json::Value catalog =
+      llvm::json::Object{{"target", target.getName()},
+                         {"kernels", std::move(kernels)},
+                         {"programs", std::move(programs)}};
   if (Error error = writeIn(folder, "kernels.json",
                             llvm::formatv("{0:2}\n", catalog).str()))
     return std::move(error);
@@ -189,6 +244,33 @@ static void printJson(llvm::ArrayRef<Row> rows, StringRef device) {
   llvm::outs() << llvm::formatv("{0:2}\n", table);
 }
 
+static void print(llvm::ArrayRef<Row> rows, StringRef device,
+                  StringRef format) {
+  if (format == "json")
+    printJson(rows, device);
+  else if (format == "csv")
+    printCsv(rows, device);
+  else
+    printMarkdown(rows, device);
+  llvm::outs().flush();
+}
+
+/// Says what is in the folder and what to do with it.
+static void describeResult(const Choice &choice, const TargetModel &target,
+                           StringRef folder, const PtxasTool *assembler) {
+  size_t count = choice.kernels.size() + (choice.experts ? 1 : 0);
+  llvm::errs() << llvm::formatv(
+      "{0}: {1} {2} for {3}{4}; to time them beside torch, on a device of this "
+      "target: python3 tools/scripts/{5} {0}\n",
+      folder, count, count == 1 ? "kernel" : "kernels", target.getName(),
+      assembler ? ", by ptxas " + assembler->version : std::string(),
+      choice.kernels.empty() ? "bench_experts.py" : "bench_rivals.py");
+  if (!choice.kernels.empty() && choice.experts)
+    llvm::errs() << llvm::formatv(
+        "{0}: the experts: python3 tools/scripts/bench_experts.py {0}\n",
+        folder);
+}
+
 Expected<int> varve::benchKernels(const BenchKernelsOptions &options) {
   if (options.folder.empty())
     return llvm::make_error<UsageError>("expected a folder: -o=FOLDER");
@@ -198,33 +280,26 @@ Expected<int> varve::benchKernels(const BenchKernelsOptions &options) {
   Expected<const TargetModel *> target = findTarget(options.target);
   if (!target)
     return target.takeError();
-  Expected<std::vector<BenchKernel>> kernels =
-      chooseKernels(**target, options.only);
-  if (!kernels)
-    return kernels.takeError();
-  Expected<PtxasTool> assembler = findAssembler();
-  if (!assembler)
-    return assembler.takeError();
+  Expected<Choice> choice = choose(options, **target);
+  if (!choice)
+    return choice.takeError();
+  std::optional<PtxasTool> assembler;
+  if ((*target)->isGpu()) {
+    Expected<PtxasTool> found = findAssembler();
+    if (!found)
+      return found.takeError();
+    assembler = std::move(*found);
+  }
   if (Error error = makeFolder(options.folder))
     return std::move(error);
   Expected<std::vector<Row>> rows =
-      compileKernels(*kernels, **target, *assembler, options.folder);
+      compileTo(options.folder, *choice, **target,
+                assembler ? &*assembler : nullptr, options.precision);
   if (!rows)
     return rows.takeError();
-  StringRef device = (*target)->getDevices().front().name;
-  if (options.format == "json")
-    printJson(*rows, device);
-  else if (options.format == "csv")
-    printCsv(*rows, device);
-  else
-    printMarkdown(*rows, device);
-  llvm::outs().flush();
-  llvm::errs() << llvm::formatv(
-      "{0}: {1} for {2}, by ptxas {3}; to time them beside torch, on a device "
-      "of this target: python3 tools/scripts/bench_rivals.py {0}\n",
-      options.folder,
-      rows->size() == 1 ? "1 kernel"
-                        : std::to_string(rows->size()) + " kernels",
-      (*target)->getName(), assembler->version);
+  if (!(*target)->getDevices().empty())
+    print(*rows, (*target)->getDevices().front().name, options.format);
+  describeResult(*choice, **target, options.folder,
+                 assembler ? &*assembler : nullptr);
   return kExitOk;
 }

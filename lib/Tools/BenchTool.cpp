@@ -65,6 +65,10 @@ static Expected<int> runBenchKernels() {
   if (target.getNumOccurrences())
     options.target = target;
   options.only = only;
+  if (modelOptions.precision.getNumOccurrences())
+    options.precision = modelOptions.precision;
+  options.overrides.assign(modelOptions.overrides.begin(),
+                           modelOptions.overrides.end());
   options.folder = output;
   options.format = format;
   return benchKernels(options);
