@@ -92,27 +92,6 @@ def compare(actual, expected):
 
 # Devices.
 
-class CpuCode:
-    """Kernels of an x86 target."""
-
-    def __init__(self, folder, entry):
-        self.kernels = entry["kernels"]
-        library = ctypes.CDLL(os.path.join(os.path.abspath(folder), self.kernels[0]["file"]))
-        self.functions = [getattr(library, kernel["function"]) for kernel in self.kernels]
-
-    def resident(self, kernel):
-        return 2
-
-    def run(self, launches):
-        for launch in launches:
-            words = (ctypes.c_uint64 * len(launch.words))(*launch.words)
-            grid = (ctypes.c_int64 * len(launch.grid))(*launch.grid)
-            size = self.kernels[launch.kernel]["scratch_bytes"] + 64
-            area = ctypes.create_string_buffer(size + 64)
-            scratch = ctypes.c_void_p((ctypes.addressof(area) + 63) & ~63)
-            self.functions[launch.kernel](words, grid, ctypes.c_int64(0), ctypes.c_int64(math.prod(launch.grid)), scratch)
-
-
 class KernelNode(ctypes.Structure):
     """CUDA_KERNEL_NODE_PARAMS, version 2."""
     _fields_ = [("function", ctypes.c_void_p), ("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3),
@@ -218,7 +197,7 @@ class Experts:
             raise SystemExit(f"{entry['name']}: expected rows of codes, as policies native and native-fast have them")
         self.entry, self.sizes, self.device = entry, entry["sizes"], device
         self.program = programs.Program(entry)
-        self.code = (CudaCode if device == "cuda" else CpuCode)(folder, entry)
+        self.code = (CudaCode if device == "cuda" else programs.CpuCode)(folder, entry)
         self.weights, self.roles = {}, {}
         for name, (element, shape) in self.program.get_weights().items():
             # Scales for which some of the activation's inputs reach its limit.

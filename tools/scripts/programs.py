@@ -1,7 +1,8 @@
 """Programs of several launches that `varve bench kernels` describes in kernels.json.
 
-What an entry means is in lib/Bench/DescribeProgram.h. Needs nothing but Python: devices are the caller's.
+What an entry means is in lib/Bench/DescribeProgram.h. Needs nothing but Python; GPUs are the caller's.
 """
+import ctypes, math, os
 
 ELEMENT_BITS = {"i8": 8, "i16": 16, "i32": 32, "i64": 64, "f16": 16, "bf16": 16, "f32": 32, "f64": 64,
                 "f8E4M3FN": 8, "f8E5M2": 8, "f8E8M0FNU": 8, "f4E2M1FN": 4}
@@ -102,3 +103,24 @@ def add_dependencies(launches):
                 readers.setdefault(memory, set()).add(number)
         launch.after = [i for i in sorted(direct) if not any(i in behind[other] for other in direct)]
         behind.append(direct.union(*(behind[i] for i in direct)))
+
+
+class CpuCode:
+    """Kernels of an x86 target, which run on one core."""
+
+    def __init__(self, folder, entry):
+        self.kernels = entry["kernels"]
+        library = ctypes.CDLL(os.path.join(os.path.abspath(folder), self.kernels[0]["file"]))
+        self.functions = [getattr(library, kernel["function"]) for kernel in self.kernels]
+
+    def resident(self, kernel):
+        return 2
+
+    def run(self, launches):
+        for launch in launches:
+            words = (ctypes.c_uint64 * len(launch.words))(*launch.words)
+            grid = (ctypes.c_int64 * len(launch.grid))(*launch.grid)
+            size = self.kernels[launch.kernel]["scratch_bytes"] + 64
+            area = ctypes.create_string_buffer(size + 64)
+            scratch = ctypes.c_void_p((ctypes.addressof(area) + 63) & ~63)
+            self.functions[launch.kernel](words, grid, ctypes.c_int64(0), ctypes.c_int64(math.prod(launch.grid)), scratch)
