@@ -201,12 +201,12 @@ class Experts:
         self.weights, self.roles = {}, {}
         for name, (element, shape) in self.program.get_weights().items():
             # Scales for which some of the activation's inputs reach its limit.
-            low, high = (0, 256) if element == "f4E2M1FN" else (self._middle_scale() - 1, self._middle_scale() + 2)
+            low, high = (0, 256) if element == "f4E2M1FN" else (self.get_middle_scale() - 1, self.get_middle_scale() + 2)
             tensor = torch.randint(low, high, (programs.count_bytes(element, shape),), dtype=torch.uint8, device=device)
             self.weights[name] = tensor
             self.roles[tuple(name.split(".")[-2:])] = tensor.view(shape[0], shape[1], -1)
 
-    def _middle_scale(self):
+    def get_middle_scale(self):
         # A product of K numbers of about 1 and codes of about 3 is about 4.
         return 127 + round(math.log2(4 / (3 * math.sqrt(self.sizes["hidden"]))))
 
