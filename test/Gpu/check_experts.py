@@ -161,7 +161,7 @@ def main():
     device = "cpu" if entry["target"].startswith("x86") else "cuda"
     torch.manual_seed(0)
     experts = Experts(options.folder, entry, device)
-    bounds = bench_experts.BOUNDS.get(entry["precision"], bench_experts.BOUNDS["native"])
+    bounds = bench_experts.get_bounds(entry)
     passed = failed = 0
     for kind in (Strain, Matched, Zeros, Tiny, Large):
         strain = kind(experts)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks and times the experts of one layer that `varve bench kernels --only=experts-fp4` wrote.
 
-    bench_experts.py FOLDER [--tokens=N,...] [--rounds=N] [--demand=X] [--json=FILE]
+    bench_experts.py FOLDER... [--tokens=N,...] [--rounds=N] [--demand=X] [--json=FILE]
 
 Needs torch, and on GPUs the CUDA driver. For each number of tokens all rows are compared with torch in f64: products
 of the decoded codes, rounded and quantised where the model does. Then all launches of a step run as one graph, over
@@ -23,8 +23,11 @@ SPECIFIED_GBPS, SPECIFIED_PAIR_BYTES = 4300, 22528
 # By policy: relative root mean square of all rows, and of the worst. Sums in another order turn some bf16 roundings of
 # hidden rows, and a few of those an FP8 code; short sums turn more.
 BOUNDS = {"native": (5e-3, 3e-2), "native-fast": (3e-2, 1e-1)}
-
 E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0]
+
+
+def get_bounds(entry):
+    return BOUNDS.get(entry["precision"], BOUNDS["native"])
 
 
 # Codes and what they mean.
@@ -310,7 +313,7 @@ def bench(experts, tokens, rounds, copy_gbps):
     made = [experts.make_tokens(chosen) for chosen in ids]
     scratch = experts.make_scratch(tokens)
     rms, worst, repeats = experts.check(tokens, made[0], scratch)
-    bounds = BOUNDS.get(experts.entry["precision"], BOUNDS["native"])
+    bounds = get_bounds(experts.entry)
     result = dict(tokens=tokens, rms=rms, worst_row=worst, repeats=repeats,
                   ok=rms <= bounds[0] and worst <= bounds[1] and repeats, bounds=bounds)
     sets = [experts.prepare(tokens, ports, scratch) for ports in made]
@@ -359,42 +362,52 @@ def load(folder):
     return entries[0]
 
 
+def check_on_processor(experts, tokens, bounds):
+    ports = experts.make_tokens(experts.draw_ids(tokens))
+    rms, worst, repeats = experts.check(tokens, ports, experts.make_scratch(tokens))
+    ok = rms <= bounds[0] and worst <= bounds[1] and repeats
+    print(f"T={tokens}: error {rms:.1e}, worst row {worst:.1e}: {'ok' if ok else 'WRONG'}", flush=True)
+    return ok
+
+
+def run(folder, options):
+    """The number of steps that failed, and the results of those that were timed."""
+    entry = load(folder)
+    torch.manual_seed(0)
+    if entry["target"].startswith("x86"):
+        experts = Experts(folder, entry, "cpu")
+        return sum(not check_on_processor(experts, tokens, get_bounds(entry)) for tokens in options.tokens), None
+    experts = Experts(folder, entry, "cuda")
+    copy_gbps = measure_copy()
+    print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}: {folder}: {entry['name']}, {entry['precision']}, {entry['target']}; "
+          f"a copy moves {copy_gbps:.0f} GB/s, FP8 products count as {FP8_TFLOPS} TFLOPS", flush=True)
+    steps, failed = [], 0
+    for tokens in options.tokens:
+        step = bench(experts, tokens, options.rounds, copy_gbps)
+        steps.append(step)
+        failed += not step["ok"] or (options.demand is not None and step["times_floor"] > options.demand)
+        print_step(step, copy_gbps, options.demand or 2.5, is_real=entry["name"] == "experts-fp4 256x4096x2048")
+        torch.cuda.empty_cache()
+    return failed, dict(folder=folder, device=torch.cuda.get_device_name(0), copy_gbps=copy_gbps,
+                        precision=entry["precision"], steps=steps)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
     parser.add_argument("--tokens", default="1,32,128,4096", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--demand", type=float, help="fail if a step takes longer than this many times its floor")
     parser.add_argument("--json")
     options = parser.parse_args()
-    entry = load(options.folder)
-    is_gpu = not entry["target"].startswith("x86")
-    torch.manual_seed(0)
-    experts = Experts(options.folder, entry, "cuda" if is_gpu else "cpu")
-    failed = 0
-    if not is_gpu:
-        for tokens in options.tokens:
-            ports = experts.make_tokens(experts.draw_ids(tokens))
-            rms, worst, repeats = experts.check(tokens, ports, experts.make_scratch(tokens))
-            ok = rms <= BOUNDS["native"][0] and worst <= BOUNDS["native"][1] and repeats
-            failed += not ok
-            print(f"T={tokens}: error {rms:.1e}, worst row {worst:.1e}: {'ok' if ok else 'WRONG'}")
-        return 1 if failed else 0
-    copy_gbps = measure_copy()
-    print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}: {entry['name']}, {entry['precision']}, {entry['target']}; "
-          f"a copy moves {copy_gbps:.0f} GB/s, FP8 products count as {FP8_TFLOPS} TFLOPS", flush=True)
-    results = []
-    is_real = entry["name"] == "experts-fp4 256x4096x2048"
-    for tokens in options.tokens:
-        result = bench(experts, tokens, options.rounds, copy_gbps)
+    results, failed = [], 0
+    for folder in options.folders:
+        wrong, result = run(folder, options)
+        failed += wrong
         results.append(result)
-        failed += not result["ok"] or (options.demand is not None and result["times_floor"] > options.demand)
-        print_step(result, copy_gbps, options.demand or 2.5, is_real)
-        torch.cuda.empty_cache()
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(dict(device=torch.cuda.get_device_name(0), copy_gbps=copy_gbps, precision=entry["precision"],
-                           steps=results), file, indent=1)
+            json.dump(results, file, indent=1)
     return 1 if failed else 0
 
 
