@@ -7,7 +7,8 @@ Needs torch, and on GPUs the CUDA driver. For each number of tokens all rows are
 of the decoded codes, rounded and quantised where the model does. Then all launches of a step run as one graph, over
 sets of tokens whose routing is random and whose experts are not in the cache. The floor is the longer of the bytes of
 the experts that were chosen over the bandwidth of a copy on this device and the operations over the rate of FP8
-products. Exits with 1 if a result is wrong or, with --demand, a step takes longer than X times its floor.
+products. The specification's floor counts rows between the products, too. Exits with 1 if a result is wrong or, with
+--demand, a step takes longer than X times the latter.
 """
 import argparse, ctypes, json, math, os, statistics, sys
 import torch
@@ -17,12 +18,12 @@ import programs
 
 # FP8 products of one H100 or H200, dense, as large products of real data reach it.
 FP8_TFLOPS = 1580
-# The specification's floors on an H200, µs by tokens, which count the experts and 22528 bytes of rows a pair at 4300 GB/s.
+# The specification's floors on an H200, µs by tokens, at 4300 GB/s.
 SPECIFIED_US = {1: 18.7, 32: 424, 128: 762, 4096: 925}
-SPECIFIED_GBPS, SPECIFIED_PAIR_BYTES = 4300, 22528
+SPECIFIED_GBPS = 4300
 # By policy: relative root mean square of all rows, and of the worst. Sums in another order turn some bf16 roundings of
 # hidden rows, and a few of those an FP8 code; short sums turn more.
-BOUNDS = {"native": (5e-3, 3e-2), "native-fast": (3e-2, 1e-1)}
+BOUNDS = {"native": (2e-3, 3e-2), "native-fast": (3e-2, 1e-1)}
 E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0]
 
 
@@ -149,14 +150,20 @@ class CudaCode:
     def _stream(self):
         return ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
 
-    def enqueue(self, launch):
+    def bind(self, launch):
+        """A function that puts the launch into the stream."""
         kernel, (words, pointers) = self.kernels[launch.kernel], self._parameters(launch)
-        self.check(self.cuda.cuLaunchKernel(self.functions[launch.kernel], *(launch.grid + [1, 1])[:3], kernel["threads"], 1, 1,
-                                            kernel["shared_bytes"], self._stream(), pointers, None), "launch")
+        function, stream, grid = self.functions[launch.kernel], self._stream(), (launch.grid + [1, 1])[:3]
+
+        def enqueue():
+            self.check(self.cuda.cuLaunchKernel(function, *grid, kernel["threads"], 1, 1, kernel["shared_bytes"], stream,
+                                                pointers, None), "launch")
+        enqueue.keep = words
+        return enqueue
 
     def run(self, launches):
         for launch in launches:
-            self.enqueue(launch)
+            self.bind(launch)()
         torch.cuda.synchronize()
 
     def record(self, launches):
@@ -291,20 +298,29 @@ def time_events(launches, rounds, group=1):
 
 
 def time_kernels(experts, sets, rounds):
-    """Median µs of each launch by itself, in order, with what starting it costs."""
-    times = [[] for _ in sets[0]]
+    """Median µs of each launch by itself, in order, with what lies between two launches."""
+    times, bound = [[] for _ in sets[0]], [[experts.code.bind(launch) for launch in launches] for launches in sets]
     for number in range(rounds + 2):
-        launches = sets[number % len(sets)]
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(len(launches) + 1)]
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(len(sets[0]) + 1)]
+        # The device must not wait for the next launch.
+        torch.cuda._sleep(1_000_000)
         events[0].record()
-        for launch, event in zip(launches, events[1:]):
-            experts.code.enqueue(launch)
+        for enqueue, event in zip(bound[number % len(bound)], events[1:]):
+            enqueue()
             event.record()
         torch.cuda.synchronize()
         if number >= 2:
-            for i in range(len(launches)):
-                times[i].append(events[i].elapsed_time(events[i + 1]) * 1e3)
+            for i, list_ in enumerate(times):
+                list_.append(events[i].elapsed_time(events[i + 1]) * 1e3)
     return [statistics.median(list_) for list_ in times]
+
+
+def get_specified_bytes(sizes, tokens):
+    """What the specification's floor counts: the experts that as many tokens choose on average, and for every pair of a
+    token and an expert its row, both gated results in bf16, its hidden row as codes and its result in bf16."""
+    chosen = sizes["experts"] * (1 - (1 - sizes["active"] / sizes["experts"]) ** tokens)
+    row = sizes["hidden"] + 2 * 2 * sizes["inner"] + sizes["inner"] + 2 * sizes["hidden"]
+    return chosen * sizes["expert_bytes"] + tokens * sizes["active"] * row
 
 
 def bench(experts, tokens, rounds, copy_gbps):
@@ -331,21 +347,22 @@ def bench(experts, tokens, rounds, copy_gbps):
     memory, arithmetic = result["bytes"] / copy_gbps / 1e3, result["flops"] / FP8_TFLOPS / 1e6
     result["floor_us"], result["bound"] = max((memory, "memory"), (arithmetic, "FP8"))
     result["times_floor"] = result["us"] / result["floor_us"]
-    expected = sizes["experts"] * (1 - (1 - sizes["active"] / sizes["experts"]) ** tokens)
-    result["specified_here_us"] = (expected * sizes["expert_bytes"] + pairs * SPECIFIED_PAIR_BYTES) / copy_gbps / 1e3
-    result["times_specified"] = result["us"] / result["specified_here_us"]
+    result["specified_us"] = get_specified_bytes(sizes, tokens) / copy_gbps / 1e3
+    result["times_specified"] = result["us"] / result["specified_us"]
     return result
 
 
 def print_step(result, copy_gbps, demand, is_real):
     print(f"T={result['tokens']}: {result['us']:.1f} us ({result['fastest_us']:.1f} to {result['slowest_us']:.1f}) | "
           f"{result['experts']:.1f} experts, {result['bytes'] / 1e6:.1f} MB, {result['bytes'] / result['us'] / 1e3:.0f} GB/s, "
-          f"{result['flops'] / result['us'] / 1e6:.0f} TFLOPS | floor {result['floor_us']:.1f} us ({result['bound']}) | "
-          f"{result['times_floor']:.2f} times the floor, demanded {demand}: "
-          f"{'met' if result['times_floor'] <= demand else 'MISSED'}")
+          f"{result['flops'] / result['us'] / 1e6:.0f} TFLOPS | floor {result['floor_us']:.1f} us ({result['bound']}): "
+          f"{result['times_floor']:.2f} times")
+    on_h200 = ""
     if is_real and result["tokens"] in SPECIFIED_US:
-        print(f"  specification: {SPECIFIED_US[result['tokens']]} us on an H200 at {SPECIFIED_GBPS} GB/s, with its rows "
-              f"{result['specified_here_us']:.1f} us at {copy_gbps:.0f} GB/s: {result['times_specified']:.2f} times")
+        on_h200 = f" ({SPECIFIED_US[result['tokens']]} us on an H200 at {SPECIFIED_GBPS} GB/s)"
+    print(f"  specification's floor, with rows between the products, {result['specified_us']:.1f} us at {copy_gbps:.0f} GB/s"
+          f"{on_h200}: {result['times_specified']:.2f} times, demanded {demand}: "
+          f"{'met' if result['times_specified'] <= demand else 'MISSED'}")
     print(f"  error {result['rms']:.1e} (bound {result['bounds'][0]}), worst row {result['worst_row']:.1e} "
           f"({result['bounds'][1]}), {'the same bits again' if result['repeats'] else 'OTHER BITS AGAIN'}: "
           f"{'ok' if result['ok'] else 'WRONG'}")
@@ -385,7 +402,7 @@ def run(folder, options):
     for tokens in options.tokens:
         step = bench(experts, tokens, options.rounds, copy_gbps)
         steps.append(step)
-        failed += not step["ok"] or (options.demand is not None and step["times_floor"] > options.demand)
+        failed += not step["ok"] or (options.demand is not None and step["times_specified"] > options.demand)
         print_step(step, copy_gbps, options.demand or 2.5, is_real=entry["name"] == "experts-fp4 256x4096x2048")
         torch.cuda.empty_cache()
     return failed, dict(folder=folder, device=torch.cuda.get_device_name(0), copy_gbps=copy_gbps,
@@ -397,7 +414,7 @@ def main():
     parser.add_argument("folders", nargs="+", metavar="FOLDER")
     parser.add_argument("--tokens", default="1,32,128,4096", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--demand", type=float, help="fail if a step takes longer than this many times its floor")
+    parser.add_argument("--demand", type=float, help="fail if a step takes longer than this many times the specification's floor")
     parser.add_argument("--json")
     options = parser.parse_args()
     results, failed = [], 0
