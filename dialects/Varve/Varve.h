@@ -47,6 +47,8 @@ inline constexpr StringLiteral kTargetAttrName = "varve.target";
 
 /// Marks an argument of a kernel whose rows are rows of logits.
 inline constexpr StringLiteral kLogitRowsAttrName = "varve.logit_rows";
+/// On a result of a public function: its name for the runtime.
+inline constexpr StringLiteral kPortAttrName = "varve.port";
 /// On a layer's function, for costs: how many such layers the model has.
 inline constexpr StringLiteral kRepeatAttrName = "varve.repeat";
 

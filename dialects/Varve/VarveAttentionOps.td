@@ -58,7 +58,8 @@ def Varve_IndexScoreOp : Varve_PoolUserOp<"index_score"> {
     `I[t, s] = sum_h w[t, h] scale max(0, <q[t, h], k_s>)` over the heads, for
     the entries s < (position + 1) div m of the token's sequence; -inf for
     others. k_s are the rows of the key pool. The second dimension of the result
-    is the largest number of visible entries of any token.
+    is the largest number of visible entries of any token, or where its type says
+    how many that is, as many as the model can ever see.
 
     With `round each_step` the product `w scale`, the dot products, the weighted
     dot products and the sum round to the result's element type.

@@ -11,6 +11,7 @@
 #include "lib/Check/Comparison.h"
 #include "lib/Check/EndToEnd.h"
 #include "lib/Check/ReferenceData.h"
+#include "lib/Check/StoredComparison.h"
 #include "lib/Interpret/Session.h"
 
 namespace varve {
@@ -52,18 +53,15 @@ private:
                           Rows &rows);
 
   // StoredChecks.cpp
-  llvm::Error checkAttention(int64_t layer, Rows &rows);
-  llvm::Error checkIndexer(int64_t layer, const HostTensor &streams, Taps &taps,
-                           Rows &rows);
-  llvm::Error checkExperts(int64_t layer, Rows &rows);
-  llvm::Error compareTap(llvm::StringRef stored, const Taps &taps,
-                         llvm::StringRef op, Rows &rows, unsigned result = 0);
-  llvm::Error compareTail(llvm::StringRef stored, const HostTensor &value,
-                          Rows &rows);
-  llvm::Error comparePool(llvm::StringRef stored, llvm::StringRef pool,
-                          Rows &rows);
-  llvm::Error compareNumbers(llvm::StringRef stored, const HostTensor &actual,
-                             double share, bool ordered, Rows &rows);
+  llvm::Error checkMechanism(Mechanism mechanism, int64_t layer, Rows &rows);
+  llvm::Expected<LayerTensors> readExpected(Mechanism mechanism, int64_t layer);
+  llvm::Error chooseFromScores(int64_t layer, const HostTensor &streams,
+                               const Taps &taps, LayerTensors &observed);
+  LayerTensor observe(const HostTensor &value);
+  void observeOps(Mechanism mechanism, int64_t layer, const Taps &taps,
+                  LayerTensors &observed);
+  llvm::Error observePool(llvm::StringRef name, llvm::StringRef pool,
+                          const LayerTensors &expected, LayerTensors &observed);
   std::optional<HostTensor> indexQueries(int64_t layer, const Taps &taps);
 
   Interpreter &interpreter;

@@ -66,7 +66,6 @@ struct CheckLimits {
   Limits codes;                ///< quantised pool rows from the attention input
   Limits logits;               ///< the head from the last stored streams
   double routerWeights = 1e-5; ///< relative
-  double sameRouting = 1.0;    ///< share of tokens
   double sharedEntries = 1.0;  ///< share of selected entries
 };
 

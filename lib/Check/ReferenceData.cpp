@@ -82,19 +82,29 @@ ReferenceData::readNumbers(StringRef name,
   return readAs(/*integers=*/true, name, shape);
 }
 
+Expected<ReferenceTensor> ReferenceData::readStored(StringRef name,
+                                                    bool integers) const {
+  return readAs(integers, name, std::nullopt);
+}
+
 Expected<ReferenceTensor>
 ReferenceData::readAs(bool integers, StringRef name,
-                      llvm::ArrayRef<int64_t> shape) const {
+                      std::optional<llvm::ArrayRef<int64_t>> shape) const {
   readNames.insert(name);
   const SafetensorsTensor *info = file->find(name);
   if (!info)
     return createStringError(
         llvm::formatv("'{0}': expected a tensor '{1}'", file->getPath(), name)
             .str());
-  if (!fits(info->shape, shape))
+  bool isFit = shape ? fits(info->shape, *shape)
+                     : info->shape.size() >= 3 && info->shape[0] == batch;
+  if (!isFit)
     return createStringError(
         llvm::formatv("'{0}': tensor '{1}': expected the shape {2}, got {3}",
-                      file->getPath(), name, shapeText(shape),
+                      file->getPath(), name,
+                      shape ? shapeText(*shape)
+                            : "[" + std::to_string(batch) +
+                                  ", rows, columns, ...]",
                       shapeText(info->shape))
             .str());
   ReferenceTensor tensor;

@@ -48,13 +48,18 @@ public:
   llvm::Expected<ReferenceTensor>
   readNumbers(llvm::StringRef name, llvm::ArrayRef<int64_t> shape) const;
 
+  /// A tensor of either kind whose shape is [sequences, rows, ...].
+  llvm::Expected<ReferenceTensor> readStored(llvm::StringRef name,
+                                             bool integers) const;
+
   /// Names that read() was never asked for.
   std::vector<std::string> getUnread() const;
 
 private:
   ReferenceData() = default;
-  llvm::Expected<ReferenceTensor> readAs(bool integers, llvm::StringRef name,
-                                         llvm::ArrayRef<int64_t> shape) const;
+  llvm::Expected<ReferenceTensor>
+  readAs(bool integers, llvm::StringRef name,
+         std::optional<llvm::ArrayRef<int64_t>> shape) const;
   llvm::Error readIds(int64_t vocabSize);
   llvm::Error readContext(int64_t maxPositions);
 

@@ -9,8 +9,6 @@
 #include "lib/Check/Checker.h"
 #include "lib/Interpret/Reference/Quantize.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <numeric>
-#include <set>
 
 using namespace mlir;
 using namespace ::varve;
@@ -23,117 +21,87 @@ using ::varve::Checker;
 using ::varve::CheckRow;
 using ::varve::HostTensor;
 
-/// Positions at the end of the prompt of which a `_tail` tensor tells.
-static constexpr int64_t kTail = 8;
-
 //===----------------------------------------------------------------------===//
-// Comparisons
+// What the interpreter saw
 //===----------------------------------------------------------------------===//
 
-Error Checker::compareTap(StringRef stored, const Taps &taps, StringRef op,
-                          Rows &rows, unsigned result) {
-  if (!reference.has(stored))
-    return Error::success();
-  auto seen = taps.seen.find(op);
-  if (seen == taps.seen.end() || seen->second.size() <= result)
-    return llvm::createStringError("the model has no op named '" + op +
-                                   "' to compare with '" + stored + "'");
-  const HostTensor &value = seen->second[result];
-  llvm::SmallVector<int64_t> shape = {reference.getBatch(),
-                                      reference.getPrompt()};
-  llvm::append_range(shape, value.getShape().drop_front());
-  auto expected = reference.read(stored, shape);
-  if (!expected)
-    return expected.takeError();
-  rows.push_back(
-      makeRow(stored.str(),
-              compare(value.floats(), expected->elements, value.getRowSize()),
-              limits.stored));
-  return Error::success();
+/// A value with a row for every token of the prompts.
+LayerTensor Checker::observe(const HostTensor &value) {
+  LayerTensor tensor;
+  tensor.shape = {reference.getBatch(), reference.getPrompt()};
+  llvm::append_range(tensor.shape, value.getShape().drop_front());
+  if (value.getElementType().isInteger())
+    tensor.choices.assign(value.numbers().begin(), value.numbers().end());
+  else
+    tensor.numbers.assign(value.floats().begin(), value.floats().end());
+  return tensor;
 }
 
-Error Checker::compareTail(StringRef stored, const HostTensor &value,
-                           Rows &rows) {
-  if (!reference.has(stored))
-    return Error::success();
-  int64_t B = reference.getBatch(), P = reference.getPrompt();
-  int64_t tail = std::min(kTail, P), width = value.getRowSize();
-  llvm::SmallVector<int64_t> shape = {B, tail};
-  llvm::append_range(shape, value.getShape().drop_front());
-  auto expected = reference.read(stored, shape);
-  if (!expected)
-    return expected.takeError();
-  std::vector<float> actual;
-  for (int64_t b = 0; b < B; ++b)
-    llvm::append_range(
-        actual, value.floats().slice((b * P + P - tail) * width, tail * width));
-  rows.push_back(makeRow(
-      stored.str(), compare(actual, expected->elements, width), limits.stored));
-  return Error::success();
+void Checker::observeOps(Mechanism mechanism, int64_t layer, const Taps &taps,
+                         LayerTensors &observed) {
+  struct Place {
+    Mechanism mechanism;
+    const char *name, *op;
+    unsigned result = 0;
+  };
+  static constexpr Place places[] = {
+      {Mechanism::Attention, "attn.q_latent", "attn.q_norm"},
+      {Mechanism::Attention, "attn.q", "attn.q_rope"},
+      {Mechanism::Attention, "attn.o", "attn.core"},
+      {Mechanism::Attention, "attn.output", "attn.wo_b"},
+      {Mechanism::Attention, "indexer.scores", "attn.indexer.score"},
+      {Mechanism::Attention, "indexer.topk", "attn.indexer.topk"},
+      {Mechanism::Experts, "router.logits", "ffn.gate"},
+      {Mechanism::Experts, "router.indices", "ffn.route", 0},
+      {Mechanism::Experts, "router.weights", "ffn.route", 1},
+      {Mechanism::Experts, "moe.output", "ffn.combine"},
+  };
+  std::string scope = "layers." + std::to_string(layer) + ".";
+  for (const Place &place : places) {
+    auto seen = taps.seen.find(scope + place.op);
+    if (place.mechanism == mechanism && seen != taps.seen.end() &&
+        place.result < seen->second.size())
+      observed[place.name] = observe(seen->second[place.result]);
+  }
 }
 
-/// Rows of a pool, after the prompt, against rows of a stored tensor.
-Error Checker::comparePool(StringRef stored, StringRef pool, Rows &rows) {
-  if (!reference.has(stored))
+/// The widest steps that a format's rows have.
+static CodeKind codesOf(mlir::varve::FormatAttr format) {
+  CodeKind codes = CodeKind::Plain;
+  for (mlir::varve::SegmentAttr segment : format.getSegments())
+    if (segment.getBlock())
+      codes = std::max(codes, isa<Float4E2M1FNType>(segment.getElementType())
+                                  ? CodeKind::E2M1
+                                  : CodeKind::E4M3);
+  return codes;
+}
+
+/// As many rows of a pool as the reference has.
+Error Checker::observePool(StringRef name, StringRef pool,
+                           const LayerTensors &expected,
+                           LayerTensors &observed) {
+  auto it = expected.find(std::string_view(name));
+  auto op = interpreter.getModule().lookupSymbol<mlir::varve::PoolOp>(pool);
+  if (it == expected.end() || !op)
     return Error::success();
-  auto expected = reference.read(stored, {reference.getBatch(), -1, -1});
-  if (!expected)
-    return expected.takeError();
-  int64_t count = expected->shape[1], width = expected->shape[2];
-  std::vector<float> actual;
+  int64_t count = it->second.shape[1], width = op.getFormat().getWidth();
+  LayerTensor rows;
+  rows.shape = {reference.getBatch(), count, width};
+  rows.codes = codesOf(op.getFormat());
   for (int64_t b = 0; b < reference.getBatch(); ++b)
     for (int64_t i = 0; i < count; ++i) {
       ArrayRef<float> row = interpreter.getPools().read(pool, b, i);
-      if (static_cast<int64_t>(row.size()) != width)
+      if (row.empty())
         return llvm::createStringError(
-            llvm::formatv(
-                "'{0}': expected row {1} of @{2} to have {3} elements, got {4}",
-                stored, i, pool, width, row.size())
+            llvm::formatv("'{0}' of the reference has {1} rows, but @{2} has "
+                          "no row {3} after the prompt",
+                          name, count, pool, i)
                 .str());
-      llvm::append_range(actual, row);
+      llvm::append_range(rows.numbers, row);
     }
-  rows.push_back(makeRow(
-      stored.str(), compare(actual, expected->elements, width), limits.codes));
+  observed[name.str()] = std::move(rows);
   return Error::success();
 }
-
-/// Selected entries or experts. `ordered` compares place by place, otherwise
-/// the sets of each token count.
-Error Checker::compareNumbers(StringRef stored, const HostTensor &actual,
-                              double share, bool ordered, Rows &rows) {
-  if (!reference.has(stored))
-    return Error::success();
-  int64_t B = reference.getBatch(), P = reference.getPrompt(),
-          k = actual.getDim(1);
-  auto expected = reference.readNumbers(stored, {B, P, -1});
-  if (!expected)
-    return expected.takeError();
-  int64_t stride = expected->shape[2], shared = 0, wanted = 0;
-  for (int64_t t = 0; t < B * P; ++t) {
-    ArrayRef<int64_t> want =
-        ArrayRef<int64_t>(expected->numbers).slice(t * stride, stride);
-    ArrayRef<int32_t> got = actual.numbers().slice(t * k, k);
-    std::set<int64_t> have(got.begin(), got.end());
-    for (int64_t i = 0; i < stride; ++i) {
-      if (want[i] < 0)
-        continue;
-      ++wanted;
-      shared += ordered ? i < k && got[i] == want[i] : have.count(want[i]);
-    }
-  }
-  Statistics statistics;
-  statistics.positions = B * P;
-  statistics.equalElements =
-      wanted ? static_cast<double>(shared) / wanted : 1.0;
-  Limits bounds;
-  bounds.equalElements = share;
-  rows.push_back(makeRow(stored.str(), statistics, bounds));
-  return Error::success();
-}
-
-//===----------------------------------------------------------------------===//
-// Attention and indexer
-//===----------------------------------------------------------------------===//
 
 /// The queries that the index scores are computed from, as numbers.
 std::optional<HostTensor> Checker::indexQueries(int64_t layer,
@@ -170,29 +138,17 @@ std::optional<HostTensor> Checker::indexQueries(int64_t layer,
   return numbers;
 }
 
-Error Checker::checkIndexer(int64_t layer, const HostTensor &streams,
-                            Taps &taps, Rows &rows) {
-  std::string stored = "indexer." + std::to_string(layer);
+/// The choice that follows from the stored scores.
+Error Checker::chooseFromScores(int64_t layer, const HostTensor &streams,
+                                const Taps &taps, LayerTensors &observed) {
   std::string scope = "layers." + std::to_string(layer) + ".attn.indexer";
-  if (std::optional<HostTensor> q = indexQueries(layer, taps))
-    if (Error error = compareTail(stored + ".q_tail", *q, rows))
-      return error;
-  if (Error error = comparePool(stored + ".keys", scope + ".keys", rows))
-    return error;
-  if (Error error =
-          compareTap(stored + ".scores", taps, scope + ".score", rows))
-    return error;
-  if (!reference.has(stored + ".topk") || !reference.has(stored + ".scores"))
+  auto seen = taps.seen.find(scope + ".score");
+  std::string name = "indexer." + std::to_string(layer) + ".scores";
+  if (seen == taps.seen.end() || !reference.has(name))
     return Error::success();
-  if (Error error =
-          compareNumbers(stored + ".topk", taps.seen[scope + ".topk"][0],
-                         limits.sharedEntries, /*ordered=*/false, rows))
-    return error;
-  // From the stored scores the choice has no excuse.
-  const HostTensor &own = taps.seen[scope + ".score"][0];
+  const HostTensor &own = seen->second.front();
   auto scores = reference.read(
-      stored + ".scores",
-      {reference.getBatch(), reference.getPrompt(), own.getDim(1)});
+      name, {reference.getBatch(), reference.getPrompt(), own.getDim(1)});
   if (!scores)
     return scores.takeError();
   Taps fed;
@@ -201,104 +157,82 @@ Error Checker::checkIndexer(int64_t layer, const HostTensor &streams,
   Expected<HostTensor> result = runLayer(layer, streams, &fed);
   if (!result)
     return result.takeError();
-  if (Error error =
-          compareNumbers(stored + ".topk", fed.seen[scope + ".topk"][0], 1.0,
-                         /*ordered=*/true, rows))
-    return error;
-  rows.back().what += " from " + stored + ".scores";
-  return Error::success();
-}
-
-Error Checker::checkAttention(int64_t layer, Rows &rows) {
-  std::string stored = "attn." + std::to_string(layer);
-  std::string scope = "layers." + std::to_string(layer);
-  if (!reference.has(stored + ".input"))
-    return Error::success();
-  Expected<HostTensor> streams = readStreams(layer);
-  if (!streams)
-    return streams.takeError();
-  int64_t B = reference.getBatch(), P = reference.getPrompt(),
-          D = streams->getDim(2);
-  auto input = reference.read(stored + ".input", {B, P, D});
-  if (!input)
-    return input.takeError();
-  Taps taps;
-  taps.replace[scope + ".attn_norm"] = HostTensor::ofFloats(
-      streams->getElementType(), {B * P, D}, std::move(input->elements));
-  Expected<HostTensor> result = runLayer(layer, *streams, &taps);
-  if (!result)
-    return result.takeError();
-  size_t first = rows.size();
-  if (Error error =
-          compareTap(stored + ".q_latent", taps, scope + ".attn.q_norm", rows))
-    return error;
-  if (Error error = compareTail(stored + ".q_tail",
-                                taps.seen[scope + ".attn.q_rope"][0], rows))
-    return error;
-  if (Error error =
-          comparePool(stored + ".window_kv", scope + ".attn.window", rows))
-    return error;
-  if (Error error =
-          comparePool(stored + ".entries", scope + ".attn.entries", rows))
-    return error;
-  if (Error error = compareTail(stored + ".o_tail",
-                                taps.seen[scope + ".attn.core"][0], rows))
-    return error;
-  if (Error error =
-          compareTap(stored + ".output", taps, scope + ".attn.wo_b", rows))
-    return error;
-  if (taps.seen.count(scope + ".attn.indexer.score"))
-    if (Error error = checkIndexer(layer, *streams, taps, rows))
-      return error;
-  for (CheckRow &row : llvm::MutableArrayRef<CheckRow>(rows).drop_front(first))
-    row.layer = layer;
+  observed[std::string(kChoiceFromScores)] =
+      observe(fed.seen[scope + ".topk"].front());
   return Error::success();
 }
 
 //===----------------------------------------------------------------------===//
-// Router and experts
+// Comparisons
 //===----------------------------------------------------------------------===//
 
-Error Checker::checkExperts(int64_t layer, Rows &rows) {
-  std::string number = std::to_string(layer), scope = "layers." + number;
-  if (!reference.has("moe." + number + ".input"))
-    return Error::success();
-  Expected<HostTensor> streams = readStreams(layer);
-  if (!streams)
-    return streams.takeError();
-  int64_t B = reference.getBatch(), P = reference.getPrompt(),
-          D = streams->getDim(2);
-  auto input = reference.read("moe." + number + ".input", {B, P, D});
-  if (!input)
-    return input.takeError();
-  Taps taps;
-  taps.replace[scope + ".ffn_norm"] = HostTensor::ofFloats(
-      streams->getElementType(), {B * P, D}, std::move(input->elements));
-  Expected<HostTensor> result = runLayer(layer, *streams, &taps);
-  if (!result)
-    return result.takeError();
-  size_t first = rows.size();
-  const auto &route = taps.seen[scope + ".ffn.route"];
-  if (Error error = compareTap("router." + number + ".logits", taps,
-                               scope + ".ffn.gate", rows))
-    return error;
-  if (Error error = compareNumbers("router." + number + ".indices", route[0],
-                                   limits.sameRouting, /*ordered=*/true, rows))
-    return error;
-  size_t weightsRow = rows.size();
-  if (Error error = compareTap("router." + number + ".weights", taps,
-                               scope + ".ffn.route", rows, /*result=*/1))
-    return error;
-  if (rows.size() > weightsRow) {
-    Limits bounds;
-    bounds.worst = limits.routerWeights;
-    rows.back() = makeRow(rows.back().what, rows.back().statistics, bounds);
+Expected<LayerTensors> Checker::readExpected(Mechanism mechanism,
+                                             int64_t layer) {
+  LayerTensors tensors;
+  for (const StoredRule &rule : rulesOf(mechanism)) {
+    std::string name = rule.nameIn(layer);
+    if (!reference.has(name))
+      continue;
+    auto read = reference.readStored(name, rule.isChoices());
+    if (!read)
+      return read.takeError();
+    LayerTensor &tensor = tensors[std::string(rule.observed)];
+    tensor.shape.assign(read->shape.begin(), read->shape.end());
+    tensor.numbers = std::move(read->elements);
+    tensor.choices = std::move(read->numbers);
   }
-  if (Error error = compareTap("moe." + number + ".output", taps,
-                               scope + ".ffn.combine", rows))
-    return error;
-  for (CheckRow &row : llvm::MutableArrayRef<CheckRow>(rows).drop_front(first))
-    row.layer = layer;
+  return tensors;
+}
+
+/// Runs a layer with the stored input of one of its halves in place and
+/// compares what follows.
+Error Checker::checkMechanism(Mechanism mechanism, int64_t layer, Rows &rows) {
+  std::string name = inputOf(mechanism, layer);
+  if (!reference.has(name))
+    return Error::success();
+  bool isAttention = mechanism == Mechanism::Attention;
+  Expected<HostTensor> streams = readStreams(layer);
+  if (!streams)
+    return streams.takeError();
+  int64_t B = reference.getBatch(), P = reference.getPrompt(),
+          D = streams->getDim(2);
+  auto input = reference.read(name, {B, P, D});
+  if (!input)
+    return input.takeError();
+  std::string scope = "layers." + std::to_string(layer);
+  Taps taps;
+  taps.replace[scope + (isAttention ? ".attn_norm" : ".ffn_norm")] =
+      HostTensor::ofFloats(streams->getElementType(), {B * P, D},
+                           std::move(input->elements));
+  Expected<HostTensor> result = runLayer(layer, *streams, &taps);
+  if (!result)
+    return result.takeError();
+  Expected<LayerTensors> expected = readExpected(mechanism, layer);
+  if (!expected)
+    return expected.takeError();
+  LayerTensors observed;
+  observeOps(mechanism, layer, taps, observed);
+  if (isAttention) {
+    if (std::optional<HostTensor> q = indexQueries(layer, taps))
+      observed["indexer.q"] = observe(*q);
+    for (auto [stored, pool] :
+         {std::pair("attn.window_kv", ".attn.window"),
+          std::pair("attn.entries", ".attn.entries"),
+          std::pair("indexer.keys", ".attn.indexer.keys")})
+      if (Error error = observePool(stored, scope + pool, *expected, observed))
+        return error;
+    if (Error error = chooseFromScores(layer, *streams, taps, observed))
+      return error;
+  }
+  std::vector<std::string> missing;
+  std::string problem;
+  llvm::append_range(rows, compareStored(mechanism, layer, *expected, observed,
+                                         limits, missing, problem));
+  if (!missing.empty())
+    return llvm::createStringError("the model has no value to compare with '" +
+                                   missing.front() + "'");
+  if (!problem.empty())
+    return llvm::createStringError(problem);
   return Error::success();
 }
 
@@ -307,10 +241,9 @@ Expected<std::vector<CheckRow>> Checker::checkStored() {
   for (int64_t layer = 0, L = getNumLayers(); layer < L; ++layer) {
     if (!reference.has("hidden." + std::to_string(layer)))
       continue;
-    if (Error error = checkAttention(layer, rows))
-      return std::move(error);
-    if (Error error = checkExperts(layer, rows))
-      return std::move(error);
+    for (Mechanism mechanism : {Mechanism::Attention, Mechanism::Experts})
+      if (Error error = checkMechanism(mechanism, layer, rows))
+        return std::move(error);
   }
   return rows;
 }

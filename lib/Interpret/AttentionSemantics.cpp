@@ -144,6 +144,13 @@ struct IndexScoreSemantics
             m = lookupPool(op, op.getKeysAttr()).getRowTokens();
     for (int32_t position : positions)
       S = std::max(S, reference::visibleEntries(position, m));
+    auto type = cast<RankedTensorType>(op.getScores().getType());
+    if (!type.isDynamicDim(1)) {
+      if (S > type.getDimSize(1))
+        return op.emitOpError() << "expected at most " << type.getDimSize(1)
+                                << " visible entries but got " << S;
+      S = type.getDimSize(1);
+    }
     HostTensor scores = frame.create(op.getScores(), {T, S});
     llvm::fill(scores.floats(), -std::numeric_limits<float>::infinity());
     reference::Rounding rounding = op.getRounding() == Rounding::Once

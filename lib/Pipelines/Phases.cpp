@@ -36,8 +36,10 @@ static void verifyQuantize(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(mlir::varve::createVerifyQuantizedPass({options.precision}));
 }
 
-static void buildFuse(OpPassManager &pm, const PhaseOptions &) {
+static void buildFuse(OpPassManager &pm, const PhaseOptions &options) {
   pm.addPass(mlir::varve::createInsertCommitsPass());
+  if (options.storedPrograms)
+    pm.addPass(mlir::varve::createExposeStoredPass());
   pm.addPass(mlir::varve::createFormKernelsPass());
 }
 

@@ -36,6 +36,10 @@ struct PhaseOptions : mlir::PassPipelineOptions<PhaseOptions> {
       *this, "layer-programs",
       llvm::cl::desc("A program for every layer besides the step"),
       llvm::cl::init(false)};
+  Option<bool> storedPrograms{
+      *this, "stored-programs",
+      llvm::cl::desc("Programs that show the values inside layers"),
+      llvm::cl::init(false)};
   Option<bool> recallKernels{
       *this, "recall-kernels",
       llvm::cl::desc("Kernels that are in the cache are not lowered; the run "

@@ -166,6 +166,9 @@ static Expected<int> runCheck() {
         "reference.safetensors");
   if (!targetOption.isReference())
     return checkCompiled(*model);
+  if (layersAlone && (chunk || mixed))
+    return createStringError("the interpreter runs layers on whole prompts; "
+                             "--chunk and --mixed are for whole sequences");
   auto reference =
       ReferenceData::open(modelOptions.model, model->config->vocabSize,
                           model->config->maxPositions);

@@ -60,6 +60,12 @@ cl::opt<bool>
                   cl::desc("a program for every layer besides the step, for "
                            "varve-run check --layers"),
                   cl::sub(command), cl::cat(toolCategory()));
+cl::opt<bool>
+    storedPrograms("stored-programs",
+                   cl::desc("with --layer-programs, programs that show the "
+                            "values inside layers as well, to be compared with "
+                            "those that a reference stores"),
+                   cl::sub(command), cl::cat(toolCategory()));
 cl::opt<ReportFormat>
     report("report",
            cl::desc("print a table of all kernels to standard output:"),
@@ -198,6 +204,7 @@ static Expected<int> runCompile() {
   options.precision = resolvePrecision(modelOptions, **module);
   options.ptx = ptx;
   options.layerPrograms = layerPrograms;
+  options.storedPrograms = storedPrograms;
   // An artefact of the target phase has all kernels.
   options.recallKernels = dump.empty() && last->name != "target";
   for (const std::string &name : *targetNames)

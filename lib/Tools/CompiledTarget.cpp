@@ -90,6 +90,7 @@ compilePackage(const ModelOptions &options, LoadedModel &model,
   phaseOptions.precision = resolvePrecision(options, **module);
   phaseOptions.targets = {target};
   phaseOptions.layerPrograms = layerPrograms;
+  phaseOptions.storedPrograms = layerPrograms;
   phaseOptions.recallKernels = true;
   const Phase &last = phases().back();
   if (Error error = runPhases(**module, *quantize, last, phaseOptions,

@@ -27,7 +27,7 @@ llvm::Expected<RunnableTarget> findRunnableTarget(llvm::StringRef name);
 /// Fills `run` with the package of the model for a target, the device that it
 /// is for, and where its weights come from. `target` is "native", "cpu" or a
 /// target's name. Says on standard error how long compiling took.
-/// `layerPrograms`: with a program for every layer.
+/// `layerPrograms`: with programs for every layer, and for what is inside.
 llvm::Error compileForRuntime(const ModelOptions &options, LoadedModel &model,
                               llvm::StringRef target, runtime::RunTarget &run,
                               bool layerPrograms = false);

@@ -20,6 +20,36 @@ def InsertCommitsPass : Pass<"varve-insert-commits", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::varve::VarveDialect"];
 }
 
+def ExposeStoredPass : Pass<"varve-expose-stored", "::mlir::ModuleOp"> {
+  let summary = "Make programs that show the values inside layers";
+  let description = [{
+    For comparisons with other implementations, which store values inside layers.
+    Beside a private function `@layers.N`, public copies of it that begin at a
+    stored value and return more of them:
+
+    | program | takes, besides the layer's arguments | in the place of | returns, besides the layer's result |
+    |---|---|---|---|
+    | `@layers.N.stored.attn` | `attn.input` | `attn_norm` | `attn.q_latent`, `attn.q`, `attn.o`, `attn.output`; `indexer.q`, `indexer.q_scale` (of codes), `indexer.scores`, `indexer.topk` |
+    | `@layers.N.stored.moe` | `moe.input` | `ffn_norm` | `router.logits`, `router.indices`, `router.weights`, `moe.output` |
+    | `@layers.N.stored.topk` | `indexer.scores` alone | | `indexer.topk` |
+
+    Arguments have these names as locations, results as `varve.port`. What a layer
+    does not have is left out; so is a program without anything to return. Scores get as
+    many columns as the model's positions have entries; without `varve.model` in
+    the module they are left out.
+
+    Kernels are formed afterwards, by the same rules as for the layers: where a
+    value exists only inside of a kernel, that of the copy yields it besides.
+    What goes through pools (keys of the window, entries, keys of the index) is
+    found there.
+
+    It runs behind `varve-insert-commits`, which wants every pool's users in one
+    function.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::varve::VarveDialect"];
+}
+
 def FormKernelsPass : Pass<"varve-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Decide which ops run together";
   let description = [{
@@ -54,7 +84,7 @@ def VerifyFusedPass : Pass<"varve-verify-fused", "::mlir::ModuleOp"> {
   let description = [{
     F1: compute ops are in kernels.
     F2: every appended window pool and every compressor's state is committed
-        once, behind its readers.
+        once in the function that writes it, behind its readers.
 
     It changes nothing.
   }];

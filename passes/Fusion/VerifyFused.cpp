@@ -17,14 +17,20 @@ namespace {
 struct VerifyFusedPass : varve::impl::VerifyFusedPassBase<VerifyFusedPass> {
   void runOnOperation() override {
     bool failed = false;
-    DenseMap<Attribute, unsigned> commits;
-    getOperation().walk(
-        [&](CommitOp commit) { ++commits[commit.getPoolAttr()]; });
+    DenseMap<std::pair<Operation *, Attribute>, unsigned> commits;
+    auto keyOf = [](Operation *op, FlatSymbolRefAttr pool) {
+      Operation *function = op->getParentOfType<func::FuncOp>();
+      return std::pair<Operation *, Attribute>(function, pool);
+    };
+    getOperation().walk([&](CommitOp commit) {
+      ++commits[keyOf(commit, commit.getPoolAttr())];
+    });
     auto expectCommit = [&](Operation *op, FlatSymbolRefAttr pool) {
-      if (commits.lookup(pool) == 1)
+      unsigned count = commits.lookup(keyOf(op, pool));
+      if (count == 1)
         return;
       op->emitOpError() << "expected one 'varve.commit' of " << pool
-                        << " (F2) but got " << commits.lookup(pool);
+                        << " (F2) but got " << count;
       failed = true;
     };
     getOperation().walk([&](Operation *op) {

@@ -34,6 +34,8 @@ struct Attention {
   AttentionShape shape;
   AttentionStrategy strategy;
   bool hasFollowers;
+  /// Whether what follows is a launch of its own.
+  bool readsResult = false;
 
   SmallVector<Value> getInputs();
   void emitFollowers(TileKernel &kernel, RowWindow window, Value tile);
@@ -120,7 +122,9 @@ LogicalResult Attention::follow(TileKernel &kernel, RowWindow window,
   for (Operation &each : builder.getOps()) {
     if (&each != op && failed(emitter.emit(&each)))
       return failure();
-    if (&each != op || hasFollowers || builder.isYielded(op.getResult()))
+    // Where these rows were read from memory, they are there already.
+    if (&each != op ||
+        (!readsResult && (hasFollowers || builder.isYielded(op.getResult()))))
       emitter.store(&each);
   }
   return success();
@@ -207,6 +211,7 @@ LogicalResult AttentionLowering::lower(KernelBuilder &builder) const {
   if (failed(status) || isAligned || !attention.hasFollowers)
     return status;
 
+  attention.readsResult = true;
   TileKernel kernel(builder, "follow", strategy.warps);
   Value rows = kernel.view(joinRows(builder, *result, 2));
   RowWindow window;

@@ -44,14 +44,47 @@ IndexLowering::chooseStrategies(KernelFuncOp kernel,
           makeIndexStrategy(context, 65, 0, 2, 64, 1)};
 }
 
+/// Whether the lowering knows this form of a kernel. `score` is null where
+/// scores are given.
+static LogicalResult verifyForm(KernelBuilder &builder, IndexScoreOp score,
+                                IndexTopkOp topk) {
+  auto fail = [&] {
+    return builder.getKernel().emitOpError(
+        "expected one 'varve.index_score' whose only user in the kernel is one "
+        "'varve.index_topk', or that alone");
+  };
+  if (!topk || (score && topk.getScores() != score.getScores()) ||
+      llvm::range_size(builder.getOps()) != (score ? 2 : 1))
+    return fail();
+  bool isStored = !score || !score.getScores().hasOneUse();
+  auto type = cast<RankedTensorType>(topk.getScores().getType());
+  if (isStored && type.isDynamicDim(1))
+    return builder.getKernel().emitOpError(
+        "expected scores that are stored to have a static number of columns");
+  return success();
+}
+
+/// What a program reads, in the order of its arguments.
+static SmallVector<Value> getInputs(KernelBuilder &builder, IndexScoreOp score,
+                                    IndexTopkOp topk) {
+  if (!score)
+    return {builder.getMemory(topk.getScores())};
+  SmallVector<Value> inputs = {builder.getMemory(score.getQ())};
+  if (score.getQScale())
+    inputs.push_back(builder.getMemory(score.getQScale()));
+  llvm::append_values(inputs, builder.getMemory(score.getWeights()),
+                      builder.getMemory(score.getPositions()),
+                      builder.getMemory(score.getSlots()));
+  llvm::append_range(inputs, getPoolMemory(builder, score.getKeysAttr()));
+  inputs.push_back(builder.getStepInput(StepInput::PageTable));
+  return inputs;
+}
+
 LogicalResult IndexLowering::lower(KernelBuilder &builder) const {
   auto score = builder.getOnly<IndexScoreOp>();
   auto topk = builder.getOnly<IndexTopkOp>();
-  if (!score || !topk || topk.getScores() != score.getScores() ||
-      !score.getScores().hasOneUse())
-    return builder.getKernel().emitOpError(
-        "expected one 'varve.index_score' whose only user is one "
-        "'varve.index_topk': scores of all entries are never stored");
+  if (failed(verifyForm(builder, score, topk)))
+    return failure();
   IndexShape shape = IndexShape::of(score, topk);
   StrategyAttr chosen = builder.getStrategy();
   bool isGpu = builder.getTarget().isGpu();
@@ -69,14 +102,15 @@ LogicalResult IndexLowering::lower(KernelBuilder &builder) const {
   if (failed(indices))
     return failure();
 
-  SmallVector<Value> operands = {builder.getMemory(score.getQ())};
-  if (score.getQScale())
-    operands.push_back(builder.getMemory(score.getQScale()));
-  llvm::append_values(operands, builder.getMemory(score.getWeights()),
-                      builder.getMemory(score.getPositions()),
-                      builder.getMemory(score.getSlots()));
-  llvm::append_range(operands, getPoolMemory(builder, score.getKeysAttr()));
-  operands.push_back(builder.getStepInput(StepInput::PageTable));
+  SmallVector<Value> operands = getInputs(builder, score, topk);
+  if (shape.stored == IndexShape::Stored::Result) {
+    FailureOr<Value> scores = getResultMemory(builder, score.getScores());
+    if (failed(scores))
+      return failure();
+    operands.push_back(*scores);
+    ProgramKernel kernel(builder, "fill", strategy.warps, *scores);
+    fillScores(kernel.program, shape);
+  }
   if (strategy.splits == 1) {
     operands.push_back(*indices);
     ProgramKernel kernel(builder, "", strategy.warps, operands);

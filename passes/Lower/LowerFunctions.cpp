@@ -112,7 +112,10 @@ void FunctionLowering::nameArguments() {
   for (unsigned i = 0; i < kNumStepInputs; ++i)
     name(next++, getStepInputName(static_cast<StepInput>(i)));
   for (unsigned i = 0; i < source.getNumResults(); ++i) {
-    name(next, isStep ? Twine("logits") : "out" + Twine(i));
+    if (auto given = source.getResultAttrOfType<StringAttr>(i, kPortAttrName))
+      name(next, given.getValue());
+    else
+      name(next, isStep ? Twine("logits") : "out" + Twine(i));
     target.setArgAttr(next++, plan::FuncOp::kOutput, builder.getUnitAttr());
   }
 }

@@ -12,8 +12,11 @@ namespace mlir::varve {
 
 using namespace mlir;
 
-/// Whether the importer made this function for one layer.
-static bool isLayer(func::FuncOp function) {
+/// Whether the importer made this function for one layer, or for what follows
+/// the last one.
+static bool isPart(func::FuncOp function) {
+  if (function.isPrivate() && function.getSymName() == "head")
+    return true;
   StringRef number = function.getSymName();
   uint64_t layer;
   return function.isPrivate() && number.consume_front("layers.") &&
@@ -49,7 +52,7 @@ struct ExposeLayers : mlir::varve::impl::ExposeLayersPassBase<ExposeLayers> {
     SymbolTable symbols(getOperation());
     for (func::FuncOp function :
          llvm::to_vector(getOperation().getOps<func::FuncOp>()))
-      if (isLayer(function))
+      if (isPart(function))
         expose(function, symbols);
   }
 };

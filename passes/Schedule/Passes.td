@@ -7,10 +7,10 @@ include "mlir/Pass/PassBase.td"
 def ExposeLayersPass : Pass<"varve-expose-layers", "::mlir::ModuleOp"> {
   let summary = "Make a program of every layer";
   let description = [{
-    A private function `@layers.N` becomes `@layers.N.body`, and a public one of
-    its old name calls it: packages then have a program for every layer besides
-    the step, for comparing and measuring layers alone. Kernels are those of the
-    step.
+    A private function `@layers.N` or `@head` becomes `@layers.N.body` or
+    `@head.body`, and a public one of its old name calls it: packages then have a
+    program for every layer besides the step, for comparing and measuring layers
+    alone. Kernels are those of the step.
   }];
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }

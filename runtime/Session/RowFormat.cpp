@@ -2,6 +2,7 @@
 
 #include "runtime/Session/RowFormat.h"
 #include "runtime/Error.h"
+#include "runtime/Session/Numbers.h"
 #include "varve/Support/Assert.h"
 #include "varve/Support/Floats.h"
 #include <algorithm>
@@ -56,7 +57,7 @@ public:
     refuse();
   }
   [[noreturn]] void refuse() const {
-    fail("pool {}: rows of the format {} cannot be written from the host",
+    fail("pool {}: rows of the format {} cannot be written or read by the host",
          inQuotes(pool.name), inQuotes(pool.format));
   }
 
@@ -173,6 +174,36 @@ void RowFormat::encode(std::span<const float> row,
       else
         put(codes, floatToF16(number));
     }
+  }
+}
+
+bool RowFormat::has(Element element) const {
+  return std::any_of(
+      segments.begin(), segments.end(),
+      [&](const Segment &segment) { return segment.element == element; });
+}
+
+void RowFormat::decode(std::span<const uint8_t> from,
+                       std::span<float> out) const {
+  VARVE_ASSERT(static_cast<int64_t>(out.size()) == width &&
+                   static_cast<int64_t>(from.size()) == bytes,
+               "a row has the format's numbers and bytes");
+  std::span<const uint8_t> codes = from.first(codeBytes),
+                           scales = from.subspan(codeBytes);
+  for (const Segment &segment : segments) {
+    std::span<float> numbers = out.first(segment.size);
+    out = out.subspan(segment.size);
+    size_t size = segment.size * bitsOf(segment.element) / 8;
+    decodeNumbers(segment.element, codes.first(size), numbers);
+    codes = codes.subspan(size);
+    if (!segment.block)
+      continue;
+    std::vector<float> factors(segment.size / segment.block);
+    size = factors.size() * bitsOf(segment.scale) / 8;
+    decodeNumbers(segment.scale, scales.first(size), factors);
+    scales = scales.subspan(size);
+    for (int64_t i = 0; i < segment.size; ++i)
+      numbers[i] *= factors[i / segment.block];
   }
 }
 

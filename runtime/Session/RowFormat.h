@@ -1,6 +1,7 @@
 //===- RowFormat.h - Numbers to the bytes of a pool's row ------*- C++ -*-===//
 //
-// Kernels write pools themselves; this is for rows that come from the host.
+// Kernels write and read pools themselves; this is for rows that come from the
+// host, and for those that it looks at.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_RUNTIME_SESSION_ROWFORMAT_H
@@ -25,10 +26,15 @@ public:
   /// Elements of a row.
   int64_t getWidth() const { return width; }
   int64_t getBytes() const { return bytes; }
+  /// Whether some of a row's elements are of that kind.
+  bool has(Element element) const;
 
   /// Rounds a row of getWidth() numbers to the format and writes its bytes. A
   /// scale is the power of two that `varve.quantize` takes.
   void encode(std::span<const float> row, std::span<uint8_t> out) const;
+
+  /// The getWidth() numbers that the getBytes() bytes of a row stand for.
+  void decode(std::span<const uint8_t> bytes, std::span<float> out) const;
 
 private:
   struct Segment {

@@ -164,6 +164,61 @@ void Session::seedState(int32_t slot, int64_t length, uint64_t seed,
 }
 
 //===----------------------------------------------------------------------===//
+// Looking at pools
+//===----------------------------------------------------------------------===//
+
+size_t Session::findPool(std::string_view name, PoolKind kind) const {
+  const std::vector<Pool> &pools = model->getPlan().pools;
+  auto it = std::find_if(pools.begin(), pools.end(), [&](const Pool &pool) {
+    return pool.name == name && pool.kind == kind;
+  });
+  if (it == pools.end())
+    fail("the package has no pool {} of that kind", inQuotes(name));
+  return it - pools.begin();
+}
+
+/// Rows of a pool's memory from the row `first` on.
+void Session::readRows(size_t index, int64_t first, std::span<float> out) {
+  RowFormat format(model->getPlan().pools[index]);
+  int64_t count = static_cast<int64_t>(out.size()) / format.getWidth();
+  std::vector<uint8_t> bytes(count * format.getBytes());
+  model->getDevice().download(bytes, model->getPool(index) +
+                                         first * format.getBytes());
+  for (int64_t row = 0; row < count; ++row)
+    format.decode(
+        std::span(bytes).subspan(row * format.getBytes(), format.getBytes()),
+        out.subspan(row * format.getWidth(), format.getWidth()));
+}
+
+std::vector<float> Session::readEntries(std::string_view name, int32_t slot,
+                                        int64_t count) {
+  size_t index = findPool(name, PoolKind::Entries);
+  const Pool &pool = model->getPlan().pools[index];
+  int64_t has = getLength(slot) / (pool.page / pool.rowsEach);
+  if (count < 0 || count > has)
+    fail("pool {}: the sequence has {} entries, not {}", inQuotes(name), has,
+         count);
+  int64_t width = RowFormat(pool).getWidth();
+  std::vector<float> numbers(count * width);
+  for (int64_t row = 0; row < count; ++row)
+    readRows(index, rowOf(pool, slot, row),
+             std::span(numbers).subspan(row * width, width));
+  return numbers;
+}
+
+std::vector<float> Session::readAppended(std::string_view name, int64_t count) {
+  size_t index = findPool(name, PoolKind::Window);
+  const Pool &pool = model->getPlan().pools[index];
+  if (count < 0 || count > model->getCapacity().maxTokens)
+    fail("expected at most {} tokens of a step, got {}",
+         model->getCapacity().maxTokens, count);
+  std::vector<float> numbers(count * RowFormat(pool).getWidth());
+  // Behind the rings of all slots.
+  readRows(index, model->getCapacity().maxSequences * pool.rowsEach, numbers);
+  return numbers;
+}
+
+//===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
 

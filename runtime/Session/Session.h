@@ -73,6 +73,15 @@ public:
   /// cannot write.
   void seedState(int32_t slot, int64_t length, uint64_t seed, int64_t sequence);
 
+  /// For comparisons: the first `count` entries of a sequence in an entry pool,
+  /// as numbers. Throws if there is no such pool, or it has fewer.
+  std::vector<float> readEntries(std::string_view pool, int32_t slot,
+                                 int64_t count);
+
+  /// For comparisons: what the last step appended to a window pool, as numbers;
+  /// a row for each of its `count` tokens, grouped by sequence.
+  std::vector<float> readAppended(std::string_view pool, int64_t count);
+
   /// Runs `step` on the tokens, launch by launch, and returns the seconds that
   /// each launch took, with the launch's number.
   std::vector<std::pair<uint32_t, double>>
@@ -113,6 +122,8 @@ private:
   void copyPages(const std::vector<PageTable::Copy> &copies);
   void seedPool(size_t index, int32_t slot, int64_t length, uint64_t seed,
                 int64_t sequence);
+  size_t findPool(std::string_view name, PoolKind kind) const;
+  void readRows(size_t pool, int64_t first, std::span<float> out);
   int64_t rowOf(const Pool &pool, int32_t slot, int64_t row) const;
 
   std::shared_ptr<Model> model;

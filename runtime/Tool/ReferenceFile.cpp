@@ -23,9 +23,9 @@ const StoredTensor &ReferenceFile::find(const std::string &name) const {
   return *tensor;
 }
 
-std::vector<float> ReferenceFile::read(const std::string &name,
-                                       std::span<const int64_t> leading,
-                                       std::vector<int64_t> *shape) const {
+const StoredTensor &ReferenceFile::find(const std::string &name,
+                                        std::span<const int64_t> leading,
+                                        std::vector<int64_t> *shape) const {
   const StoredTensor &tensor = find(name);
   if (tensor.shape.size() < leading.size() ||
       !std::equal(leading.begin(), leading.end(), tensor.shape.begin()))
@@ -34,6 +34,30 @@ std::vector<float> ReferenceFile::read(const std::string &name,
          shapeText(tensor.shape));
   if (shape)
     *shape = tensor.shape;
+  return tensor;
+}
+
+std::vector<int64_t>
+ReferenceFile::readChoices(const std::string &name,
+                           std::span<const int64_t> leading,
+                           std::vector<int64_t> *shape) const {
+  const StoredTensor &tensor = find(name, leading, shape);
+  bool isWide = tensor.type == "I64";
+  if (!isWide && tensor.type != "I32")
+    fail("{}: tensor {}: expected I64 or I32, got {}",
+         inQuotes(file->getPath()), inQuotes(name), tensor.type);
+  std::vector<int64_t> numbers;
+  for (size_t i = 0; i < tensor.bytes.size(); i += isWide ? 8 : 4) {
+    const uint8_t *bytes = tensor.bytes.data() + i;
+    numbers.push_back(isWide ? load<int64_t>(bytes) : load<int32_t>(bytes));
+  }
+  return numbers;
+}
+
+std::vector<float> ReferenceFile::read(const std::string &name,
+                                       std::span<const int64_t> leading,
+                                       std::vector<int64_t> *shape) const {
+  const StoredTensor &tensor = find(name, leading, shape);
   std::vector<float> numbers;
   const uint8_t *bytes = tensor.bytes.data();
   size_t size = tensor.bytes.size();

@@ -30,11 +30,18 @@ public:
   std::vector<float> read(const std::string &name,
                           std::span<const int64_t> leading,
                           std::vector<int64_t> *shape = nullptr) const;
-  /// Names that read() was never asked for.
+  /// The same for a tensor of integers.
+  std::vector<int64_t> readChoices(const std::string &name,
+                                   std::span<const int64_t> leading,
+                                   std::vector<int64_t> *shape = nullptr) const;
+  /// Names that were never read.
   std::vector<std::string> getUnread() const;
 
 private:
   const StoredTensor &find(const std::string &name) const;
+  const StoredTensor &find(const std::string &name,
+                           std::span<const int64_t> leading,
+                           std::vector<int64_t> *shape) const;
   int64_t readNumber(const std::string &name) const;
   void readContext(const ModelInfo &model, int64_t length);
 

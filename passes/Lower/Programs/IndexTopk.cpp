@@ -9,18 +9,27 @@ using namespace mlir::varve;
 using Values = TileProgram::Values;
 
 IndexShape IndexShape::of(IndexScoreOp score, IndexTopkOp topk) {
-  auto q = cast<RankedTensorType>(score.getQ().getType());
   IndexShape shape;
+  auto scores = cast<RankedTensorType>(topk.getScores().getType());
+  shape.scores = scores.getElementType();
+  if (!scores.isDynamicDim(1))
+    shape.columns = scores.getDimSize(1);
+  shape.k = topk.getK();
+  if (!score) {
+    shape.stored = Stored::Given;
+    return shape;
+  }
+  if (!score.getScores().hasOneUse())
+    shape.stored = Stored::Result;
+  auto q = cast<RankedTensorType>(score.getQ().getType());
   shape.heads = q.getDimSize(1);
   shape.size = q.getDimSize(2);
-  shape.k = topk.getK();
   shape.query = q.getElementType();
   if (score.getQScale()) {
     shape.queryScale = getElementTypeOrSelf(score.getQScale().getType());
     shape.queryBlock = *score.getQBlock();
   }
   shape.weights = getElementTypeOrSelf(score.getWeights().getType());
-  shape.scores = getElementTypeOrSelf(score.getScores().getType());
   shape.keys = PoolShape::of(lookupPool(score, score.getKeysAttr()));
   shape.scale = score.getScale().convertToDouble();
   shape.roundsEachStep = score.getRounding() == Rounding::EachStep;
@@ -30,6 +39,8 @@ IndexShape IndexShape::of(IndexScoreOp score, IndexTopkOp topk) {
 LogicalResult
 mlir::varve::verifyIndex(const IndexShape &shape,
                          function_ref<InFlightDiagnostic()> emitError) {
+  if (shape.stored == IndexShape::Stored::Given)
+    return success();
   return verifyPoolParts(shape.keys.format, emitError);
 }
 
@@ -67,11 +78,17 @@ private:
     Value weights; ///< f32 tile [heads]
   };
 
+  bool isGiven() const { return shape.stored == IndexShape::Stored::Given; }
+  bool isResult() const { return shape.stored == IndexShape::Stored::Result; }
   void addArguments();
+  void addInputs();
   Token enterToken(Value number);
   void readQuery(const Token &token);
   Value readKeys(Value slot, Value first);
   Value score(const Token &token, Value keys, Value first, Value visible);
+  Value readScores(const Token &token, Value first);
+  void storeScores(const Token &token, Value scores, Value first,
+                   Value visible);
   Values addEntries(Value slot, Value first, Value last,
                     ArrayRef<Value> visible, ValueRange carried);
   Values addSequence(Value slot, ValueRange carried);
@@ -82,6 +99,7 @@ private:
   IndexStrategy strategy;
   TileProgram &p;
   Value q, queryScales, weights, positions, slots, table;
+  Value storedScores; ///< [T, columns], if there are
   Value indices, partScores, partNumbers;
   PoolRows keyRows;
   /// Padded heads, entries of a product, kept and new ones of a selection.
@@ -93,7 +111,7 @@ private:
 
 } // namespace
 
-void IndexProgram::addArguments() {
+void IndexProgram::addInputs() {
   q = p.addRows({shape.heads, shape.size}, shape.query);
   if (shape.queryScale)
     queryScales = p.addRows({shape.heads, static_cast<int64_t>(llvm::divideCeil(
@@ -104,6 +122,13 @@ void IndexProgram::addArguments() {
   slots = p.addRows({}, p.i32());
   keyRows = PoolRows::addTo(p, shape.keys.format);
   table = p.addView({ShapedType::kDynamic, ShapedType::kDynamic}, p.i32());
+}
+
+void IndexProgram::addArguments() {
+  if (!isGiven())
+    addInputs();
+  if (isGiven() || isResult())
+    storedScores = p.addRows({shape.columns}, shape.scores);
   if (strategy.splits == 1) {
     indices = p.addRows({shape.k}, p.i32());
     return;
@@ -120,6 +145,11 @@ static Value roundStep(TileProgram &p, const IndexShape &shape, Value value) {
 IndexProgram::Token IndexProgram::enterToken(Value number) {
   Token token;
   token.number = number;
+  if (isGiven()) {
+    token.slot = p.integer(0);
+    token.visible = p.integer(shape.columns);
+    return token;
+  }
   token.slot = p.loadScalar(slots, number);
   Value next = p.add(p.loadScalar(positions, number), p.integer(1));
   token.visible =
@@ -179,6 +209,24 @@ Value IndexProgram::score(const Token &token, Value keys, Value first,
   return p.select(p.less(number, visible), scores, p.lowest({B}));
 }
 
+/// Given scores [B] of a token.
+Value IndexProgram::readScores(const Token &token, Value first) {
+  Value scores =
+      p.load(storedScores, {token.number, p.toIndex(first)}, {B}, {1});
+  Value number = p.add(p.iota({B}, 0), first);
+  return p.select(p.less(number, p.integer(shape.columns)),
+                  p.convert(scores, p.f32()), p.lowest({B}));
+}
+
+/// Stores scores of a token of the sequence at hand; others see nothing of it.
+void IndexProgram::storeScores(const Token &token, Value scores, Value first,
+                               Value visible) {
+  p.ifThen(p.less(first, visible), [&] {
+    p.store(p.convert(scores, shape.scores), storedScores,
+            {token.number, p.toIndex(first)}, {1});
+  });
+}
+
 Selection IndexProgram::add(const Selection &best, Value scores, Value first) {
   Value numbers = p.add(p.iota({chunk}, 0), first);
   // Only better scores change the selection: of equal ones the lower entry
@@ -207,9 +255,13 @@ Values IndexProgram::addEntries(Value slot, Value first, Value last,
         p.less(from, last),
         [&] {
           Values results;
-          Value keys = readKeys(slot, from);
-          for (auto [token, limit] : llvm::zip_equal(tokens, visible))
-            results.push_back(score(token, keys, from, limit));
+          Value keys = isGiven() ? Value() : readKeys(slot, from);
+          for (auto [token, limit] : llvm::zip_equal(tokens, visible)) {
+            results.push_back(isGiven() ? readScores(token, from)
+                                        : score(token, keys, from, limit));
+            if (isResult())
+              storeScores(token, results.back(), from, limit);
+          }
           return results;
         },
         [&] { return Values(tokens.size(), p.lowest({B})); });
@@ -267,18 +319,20 @@ void IndexProgram::build() {
   B = strategy.entries;
   kept = strategy.getKept(shape);
   chunk = std::min<int64_t>(kept, llvm::alignTo(strategy.selection, B));
-  compute = strategy.narrow && isNarrow(shape) ? Type(p.builder.getBF16Type())
-                                               : p.f32();
+  compute = strategy.narrow && !isGiven() && isNarrow(shape)
+                ? Type(p.builder.getBF16Type())
+                : p.f32();
   addArguments();
   Value first = p.mul(p.programId(0), p.index(strategy.tokens));
   for (int64_t i = 0; i < strategy.tokens; ++i)
     tokens.push_back(enterToken(p.add(first, p.index(i))));
-  keyBuffer = p.alloc({B, shape.size}, compute, shape.size);
+  if (!isGiven())
+    keyBuffer = p.alloc({B, shape.size}, compute, shape.size);
 
   Values best;
   for (int64_t i = 0; i < strategy.tokens; ++i)
     llvm::append_values(best, p.lowest({kept}), p.splat({kept}, p.i32(), -1));
-  if (strategy.tokens == 1) {
+  if (strategy.tokens == 1 || isGiven()) {
     best = addSequence(tokens.front().slot, best);
   } else {
     // Once per sequence: at the first token of each.
@@ -300,7 +354,8 @@ void IndexProgram::build() {
   }
   for (auto [i, token] : llvm::enumerate(tokens))
     storeSelection(token, {best[2 * i], best[2 * i + 1]});
-  AffineExpr blocks = p.getSize(q, 0).ceilDiv(strategy.tokens);
+  AffineExpr blocks =
+      p.getSize(isGiven() ? storedScores : q, 0).ceilDiv(strategy.tokens);
   if (strategy.splits == 1)
     return p.finish(blocks);
   p.finish({blocks, p.getConstant(strategy.splits)});
@@ -309,6 +364,15 @@ void IndexProgram::build() {
 void mlir::varve::buildIndexTopk(TileProgram &p, const IndexShape &shape,
                                  const IndexStrategy &strategy) {
   IndexProgram(p, shape, strategy).build();
+}
+
+void mlir::varve::fillScores(TileProgram &p, const IndexShape &shape) {
+  constexpr int64_t kColumns = 512;
+  Value scores = p.addRows({shape.columns}, shape.scores);
+  p.store(p.convert(p.lowest({kColumns}), shape.scores), scores,
+          {p.programId(0), p.mul(p.programId(1), p.index(kColumns))}, {1});
+  p.finish({p.getSize(scores, 0),
+            p.getConstant(llvm::divideCeil(shape.columns, kColumns))});
 }
 
 void mlir::varve::mergeIndices(TileProgram &p, const IndexShape &shape,

@@ -1,8 +1,12 @@
 //===- IndexTopk.h - Programs that select entries --------------*- C++ -*-===//
 //
 // `varve.index_score` and `varve.index_topk` as one program: a running
-// selection over the visible entries, so that scores are never stored. A block
+// selection over the visible entries, so that scores need no memory. A block
 // serves several tokens; those of one sequence share what is read of its keys.
+//
+// For comparisons with other implementations, scores can be a result beside the
+// selection, and the selection can be made from given scores: by the same code,
+// in the same order.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_LOWER_PROGRAMS_INDEXTOPK_H
@@ -19,9 +23,18 @@ struct IndexShape {
   int64_t queryBlock = 0;
   Type weights, scores;
   PoolShape keys;
-  double scale;
+  double scale = 1.0;
   bool roundsEachStep = false;
+  /// What scores in memory are.
+  enum class Stored {
+    None,
+    Result, ///< written beside the selection
+    Given   ///< what is selected from; of the rest only k and scores count
+  };
+  Stored stored = Stored::None;
+  int64_t columns = 0; ///< of scores in memory: as many as entries can be
 
+  /// `score` is null where scores are given.
   static IndexShape of(IndexScoreOp score, IndexTopkOp topk);
 };
 
@@ -46,13 +59,18 @@ LogicalResult verifyIndex(const IndexShape &shape,
                           function_ref<InFlightDiagnostic()> emitError);
 
 /// Arguments: q [T, H, d], its scales [T, H, groups] if it is codes, weights
-/// [T, H], positions, slots, the views of the key pool, the page table; indices
-/// [T, k].
+/// [T, H], positions, slots, the views of the key pool, the page table; scores
+/// [T, columns] if they are a result, filled by fillScores; indices [T, k].
+///
+/// Of given scores: scores [T, columns]; indices [T, k].
 ///
 /// With several splits, in the result's place what mergeIndices takes: scores
 /// [T, splits, kept] f32 and numbers [T, splits, kept].
 void buildIndexTopk(TileProgram &p, const IndexShape &shape,
                     const IndexStrategy &strategy = {});
+
+/// Sets scores that are a result to -inf. Arguments: scores [T, columns].
+void fillScores(TileProgram &p, const IndexShape &shape);
 
 /// Arguments: scores, numbers; indices [T, k].
 void mergeIndices(TileProgram &p, const IndexShape &shape,

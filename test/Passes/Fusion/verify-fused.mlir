@@ -17,3 +17,27 @@ func.func @not_committed(%x: tensor<?x64xf32>, %p: tensor<?xi32>, %s: tensor<?xi
   }
   return
 }
+
+// -----
+
+// Copies of a function commit for themselves.
+varve.pool @window window size 8 : <64 x f32>
+func.func @committed(%x: tensor<?x64xf32>, %p: tensor<?xi32>, %s: tensor<?xi32>) {
+  varve.kernel "rows" {
+    varve.append %x to @window at(%p, %s) : tensor<?x64xf32>, tensor<?xi32>, tensor<?xi32>
+    varve.yield
+  }
+  varve.kernel "commit" {
+    varve.commit @window at(%p, %s) : tensor<?xi32>, tensor<?xi32>
+    varve.yield
+  }
+  return
+}
+func.func @committed_elsewhere(%x: tensor<?x64xf32>, %p: tensor<?xi32>, %s: tensor<?xi32>) {
+  varve.kernel "rows" {
+    // expected-error@+1 {{expected one 'varve.commit' of @window (F2) but got 0}}
+    varve.append %x to @window at(%p, %s) : tensor<?x64xf32>, tensor<?xi32>, tensor<?xi32>
+    varve.yield
+  }
+  return
+}

@@ -49,6 +49,35 @@ varve.kernel_func private @product(%x: tensor<?x64xf32>, %w: tensor<32x64xf32>) 
 
 // -----
 
+// Results may be called what they are.
+varve.kernel_func private @norm(%x: tensor<?x64xf32>) -> tensor<?x64xf32>
+    kind "rows" pools [] {
+  %n = varve.rms_norm %x eps 1.0e-6 : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  varve.yield %n : tensor<?x64xf32>
+}
+// CHECK-LABEL: plan.func @named
+// CHECK-SAME: {plan.name = "attn.q", plan.output})
+func.func @named(%x: tensor<?x64xf32>) -> (tensor<?x64xf32> {varve.port = "attn.q"}) {
+  %a = varve.launch @norm(%x) pools [] : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %a : tensor<?x64xf32>
+}
+
+// -----
+
+varve.pool @keys entries ratio 4 page 16 : <16 x f32>
+// expected-error@+1 {{expected scores that are stored to have a static number of columns}}
+varve.kernel_func private @unknown_columns(%q: tensor<?x4x16xf32>, %w: tensor<?x4xf32>,
+    %p: tensor<?xi32>, %s: tensor<?xi32>) -> (tensor<?x?xf32>, tensor<?x3xi32>)
+    kind "index" pools [@keys] {
+  %scores = varve.index_score %q, %w keys @keys scale 0.5 at(%p, %s)
+      : (tensor<?x4x16xf32>, tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32>)
+      -> tensor<?x?xf32>
+  %best = varve.index_topk %scores k 3 : tensor<?x?xf32>
+  varve.yield %scores, %best : tensor<?x?xf32>, tensor<?x3xi32>
+}
+
+// -----
+
 func.func @argument(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   // expected-error@+1 {{expected to return different computed values, but result 0 is an argument or returned before}}
   return %x : tensor<?x64xf32>

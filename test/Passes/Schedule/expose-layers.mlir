@@ -23,3 +23,11 @@ func.func @step(%x: tensor<?xf32>) -> tensor<?xf32> {
   %y = call @layers.3(%x) : (tensor<?xf32>) -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// CHECK-LABEL: func.func @head(
+// CHECK: call @head.body
+// CHECK-LABEL: func.func private @head.body
+func.func private @head(%x: tensor<?xf32>) -> tensor<?xf32> {
+  %y = arith.addf %x, %x : tensor<?xf32>
+  return %y : tensor<?xf32>
+}

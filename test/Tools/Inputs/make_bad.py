@@ -11,7 +11,7 @@ unless said otherwise.
   set NAME FIELD JSON     another dtype, shape or data_offsets
   swap NAME OTHER         exchange the data of two tensors
   scale NAME FACTOR       multiply the elements of an F32 or BF16 tensor
-  put NAME INDEX NUMBER   one element of an I64 or F32 tensor
+  put NAME INDEX NUMBER   one element of an I64, I32 or F32 tensor
   byte NAME INDEX VALUE   one byte of a tensor's data
   tail BYTES              add bytes behind the data
   cut BYTES               keep only so many bytes of the file
@@ -97,7 +97,7 @@ class Safetensors:
         self.data[place] = struct.pack(f"<{count}H", *bits)
 
     def put(self, name, index, number):
-        code, size, kind = {"F32": ("<f", 4, float), "I64": ("<q", 8, int)}[
+        code, size, kind = {"F32": ("<f", 4, float), "I64": ("<q", 8, int), "I32": ("<i", 4, int)}[
             self.header[name]["dtype"]]
         begin = self.bytes_of(name).start + int(index) * size
         self.data[begin : begin + size] = struct.pack(code, kind(number))

@@ -65,6 +65,8 @@ void test::expectClose(const HostTensor &actual, const HostTensor &expected,
     double a = actual.floats()[i], e = expected.floats()[i];
     ASSERT_TRUE(std::isfinite(a) || !std::isfinite(e))
         << what << ", element " << i << ": " << a << " for " << e;
+    if (std::isinf(e))
+      ASSERT_EQ(a, e) << what << ", element " << i;
     if (!std::isfinite(e))
       continue;
     square += e * e;

@@ -92,6 +92,41 @@ func.func @f(%q: tensor<?x4x16xf32>, %kv: tensor<?x32xf32>, %gate: tensor<?x32xf
       {1e-4, 1e-3});
 }
 
+/// What comparisons with other implementations look at.
+TEST(MechanismTest, ScoresAndResultsThatOthersStore) {
+  run(R"mlir(
+varve.pool @state state size 8 : <64 x f32>
+varve.pool @keys entries ratio 4 page 16 : <16 x f32>
+varve.pool @w window size 8 : <16 x f32>
+func.func @f(%q: tensor<?x4x16xf32>, %kv: tensor<?x32xf32>, %gate: tensor<?x32xf32>,
+             %k: tensor<?x16xf32>, %qa: tensor<?x3x16xf32>, %weights: tensor<?x4xf32>,
+             %given: tensor<?x37xf32>,
+             %p: tensor<?xi32> loc("positions"), %s: tensor<?xi32> loc("slots"))
+    -> (tensor<?x3x16xf32>, tensor<?x3x16xf32>, tensor<?x24xf32>, tensor<?x3xi32>,
+        tensor<?x5xi32>) {
+  %bias = varve.weight "ape" : tensor<4x32xf32>
+  %e, %starts, %eslots = varve.compress %kv, %gate, %bias in @state ratio 4 overlap
+      at(%p, %s) : (tensor<?x32xf32>, tensor<?x32xf32>, tensor<4x32xf32>,
+                    tensor<?xi32>, tensor<?xi32>)
+      -> (tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>)
+  varve.append %e to @keys at(%starts, %eslots)
+      : tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>
+  varve.append %k to @w at(%p, %s) : tensor<?x16xf32>, tensor<?xi32>, tensor<?xi32>
+  %scores = varve.index_score %q, %weights keys @keys scale 0.5 at(%p, %s)
+      : (tensor<?x4x16xf32>, tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32>)
+      -> tensor<?x24xf32>
+  %best = varve.index_topk %scores k 3 : tensor<?x24xf32>
+  %other = varve.index_topk %given k 5 : tensor<?x37xf32>
+  %o = varve.sparse_attention %qa window @w scale 0.25 at(%p, %s)
+      : (tensor<?x3x16xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x3x16xf32>
+  %r = varve.rope inverse %o at %p table <theta = 10000.0, dim = 8>
+      : tensor<?x3x16xf32>, tensor<?xi32>
+  return %o, %r, %scores, %best, %other : tensor<?x3x16xf32>, tensor<?x3x16xf32>,
+      tensor<?x24xf32>, tensor<?x3xi32>, tensor<?x5xi32>
+})mlir",
+      {1e-4, 1e-3});
+}
+
 TEST(MechanismTest, RoutersAndExperts) {
   for (const char *scoring : {"sqrt_softplus", "sigmoid", "softmax"})
     run(substitute(R"mlir(

@@ -95,6 +95,30 @@ struct IndexData {
     arguments.push_back(tokens.view(tokens.slots));
     llvm::append_range(arguments, pool.views());
     arguments.push_back(table.view());
+    if (shape.stored == IndexShape::Stored::Result) {
+      auto fill = compileProgram([&](TileProgram &p) { fillScores(p, shape); });
+      stored.assign(tokens.size() * shape.columns, 77.0f);
+      arguments.push_back(viewStored());
+      fill->run({viewStored()});
+    }
+    return run(std::move(arguments), kernel, merge, strategy);
+  }
+
+  /// From the scores in `stored`.
+  std::vector<int32_t> choose(Kernel &kernel, Kernel *merge,
+                              const IndexStrategy &strategy) {
+    return run({viewStored()}, kernel, merge, strategy);
+  }
+
+  Argument viewStored() {
+    return view(stored, {tokens.size(), shape.columns}, {tokens.size()});
+  }
+  /// [T, columns], if scores are in memory.
+  std::vector<float> stored;
+
+private:
+  std::vector<int32_t> run(std::vector<Argument> arguments, Kernel &kernel,
+                           Kernel *merge, const IndexStrategy &strategy) {
     int64_t T = tokens.size(), kept = strategy.getKept(shape);
     std::vector<int32_t> indices(T * shape.k, 77),
         numbers(T * strategy.splits * kept);
@@ -202,6 +226,66 @@ TEST(ProgramIndexTest, TiesGoToTheLowerEntry) {
   // Two splits at first, then the best of them and one more.
   strategy.merged = 1024;
   check(shape, strategy, true);
+}
+
+/// Scores beside the choice, and the choice from these scores.
+void checkStored(IndexShape shape, const IndexStrategy &strategy) {
+  shape.columns = 600;
+  shape.stored = IndexShape::Stored::Result;
+  IndexShape given = shape;
+  given.stored = IndexShape::Stored::Given;
+  auto build = [&](const IndexShape &shape) {
+    return compileProgram(
+        [&](TileProgram &p) { buildIndexTopk(p, shape, strategy); });
+  };
+  auto kernel = build(shape), choice = build(given);
+  ASSERT_TRUE(kernel && choice);
+  std::unique_ptr<Kernel> merge;
+  if (strategy.splits > 1)
+    merge = compileProgram(
+        [&](TileProgram &p) { mergeIndices(p, shape, strategy); });
+  for (Tokens &tokens : getSteps()) {
+    SCOPED_TRACE(tokens.size());
+    IndexData data(shape, tokens, /*hasTies=*/true);
+    std::vector<int32_t> is = data.run(*kernel, merge.get(), strategy);
+    std::vector<float> stored = data.stored;
+    for (int64_t t = 0; t < tokens.size(); ++t) {
+      std::vector<float> expected = data.getScores(t);
+      ASSERT_LE(static_cast<int64_t>(expected.size()), shape.columns);
+      expected.resize(shape.columns, -std::numeric_limits<float>::infinity());
+      EXPECT_EQ(llvm::ArrayRef(stored).slice(t * shape.columns, shape.columns),
+                llvm::ArrayRef(expected))
+          << "token " << t;
+    }
+    EXPECT_EQ(data.choose(*choice, merge.get(), strategy), is);
+    // Another choice, so that it is seen to follow from what is given.
+    for (float &score : data.stored)
+      score = std::isinf(score) ? 0.0f : -score;
+    std::vector<int32_t> other = data.choose(*choice, merge.get(), strategy);
+    for (int64_t t = 0; t < tokens.size(); ++t) {
+      std::vector<int32_t> expected(shape.k);
+      reference::topk(
+          llvm::ArrayRef(data.stored).slice(t * shape.columns, shape.columns),
+          expected);
+      EXPECT_EQ(llvm::ArrayRef(other).slice(t * shape.k, shape.k),
+                llvm::ArrayRef(expected))
+          << "token " << t;
+    }
+  }
+}
+
+TEST(ProgramIndexTest, ScoresInMemory) {
+  IndexShape shape = getShape(4, 32, 16, "bf16", "<32 x bf16>", "f32", 4);
+  IndexStrategy strategy;
+  checkStored(shape, strategy);
+  // Tokens of several sequences in a block.
+  strategy.tokens = 4;
+  checkStored(shape, strategy);
+  strategy.tokens = 2;
+  strategy.splits = 3;
+  strategy.entries = 16;
+  strategy.selection = 32;
+  checkStored(shape, strategy);
 }
 
 TEST(ProgramIndexTest, PlainNumbers) {

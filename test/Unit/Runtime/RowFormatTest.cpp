@@ -95,28 +95,64 @@ TEST(RowFormatTest, FourBitCodesLieInPairsLowHalfFirst) {
   EXPECT_EQ(scales[1], 0.5f);
 }
 
+TEST(RowFormatTest, RowsAreReadAsTheNumbersThatTheyHold) {
+  RowFormat format(
+      poolOf("64 x f8E4M3FN scaled 32 x f8E8M0FNU, 2 x bf16, 1 x f32", 76));
+  EXPECT_TRUE(format.has(Element::F8E4M3));
+  EXPECT_FALSE(format.has(Element::F4E2M1));
+  std::vector<uint8_t> bytes(76, 0);
+  bytes[0] = 0x38;  // 1
+  bytes[1] = 0xB8;  // -1
+  bytes[31] = 0x7E; // 448
+  bytes[32] = 0x01; // 2^-9
+  bytes[65] = 0x40; // bf16 2
+  bytes[67] = 0xBF; // bf16 -1: 0xBF80
+  bytes[66] = 0x80;
+  bytes[71] = 0x3F;    // f32 0.5
+  bytes[72] = 127 + 3; // 8
+  bytes[73] = 127 - 1; // 1/2
+  std::vector<float> numbers(67);
+  format.decode(bytes, numbers);
+  EXPECT_EQ(numbers[0], 8.0f);
+  EXPECT_EQ(numbers[1], -8.0f);
+  EXPECT_EQ(numbers[2], 0.0f);
+  EXPECT_EQ(numbers[31], 3584.0f);
+  EXPECT_EQ(numbers[32], 0x1p-10f);
+  EXPECT_EQ(numbers[64], 2.0f);
+  EXPECT_EQ(numbers[65], -1.0f);
+  EXPECT_EQ(numbers[66], 0.5f);
+  RowFormat pairs(poolOf("4 x f4E2M1FN scaled 2 x f32", 2 + 8));
+  std::vector<uint8_t> row = encode(pairs, {6.0f, -1.0f, 3.0f, 0.25f});
+  std::vector<float> read(4);
+  pairs.decode(row, read);
+  EXPECT_EQ(read, (std::vector<float>{6.0f, -1.0f, 3.0f, 0.25f}));
+}
+
 TEST(RowFormatTest, RefusesWhatItCannotWrite) {
   const std::string which = "pool 'layers.2.attn.entries': rows of the format ";
-  EXPECT_EQ(refusalOf("", 4), which + "'' cannot be written from the host");
+  EXPECT_EQ(refusalOf("", 4),
+            which + "'' cannot be written or read by the host");
   EXPECT_EQ(refusalOf("4 x f8E4M3FN", 4),
-            which + "'4 x f8E4M3FN' cannot be written from the host");
-  EXPECT_EQ(refusalOf("4 x bf16 scaled 2 x f32", 16),
-            which +
-                "'4 x bf16 scaled 2 x f32' cannot be written from the host");
-  EXPECT_EQ(refusalOf("4 x bf16", 9),
-            which + "'4 x bf16' cannot be written from the host");
-  EXPECT_EQ(refusalOf("4 x bf16 and more", 8),
-            which + "'4 x bf16 and more' cannot be written from the host");
-  // Numbers whose bits would wrap around, and half a byte.
-  EXPECT_EQ(refusalOf("576460752303423488 x f32", 4),
-            which +
-                "'576460752303423488 x f32' cannot be written from the host");
-  EXPECT_EQ(refusalOf("2147483647 x f32", 4),
-            which + "'2147483647 x f32' cannot be written from the host");
+            which + "'4 x f8E4M3FN' cannot be written or read by the host");
   EXPECT_EQ(
-      refusalOf("3 x f4E2M1FN scaled 1 x f8E8M0FNU", 5),
-      which + "'3 x f4E2M1FN scaled 1 x f8E8M0FNU' cannot be written from the "
-              "host");
+      refusalOf("4 x bf16 scaled 2 x f32", 16),
+      which +
+          "'4 x bf16 scaled 2 x f32' cannot be written or read by the host");
+  EXPECT_EQ(refusalOf("4 x bf16", 9),
+            which + "'4 x bf16' cannot be written or read by the host");
+  EXPECT_EQ(refusalOf("4 x bf16 and more", 8),
+            which +
+                "'4 x bf16 and more' cannot be written or read by the host");
+  // Numbers whose bits would wrap around, and half a byte.
+  EXPECT_EQ(
+      refusalOf("576460752303423488 x f32", 4),
+      which +
+          "'576460752303423488 x f32' cannot be written or read by the host");
+  EXPECT_EQ(refusalOf("2147483647 x f32", 4),
+            which + "'2147483647 x f32' cannot be written or read by the host");
+  EXPECT_EQ(refusalOf("3 x f4E2M1FN scaled 1 x f8E8M0FNU", 5),
+            which + "'3 x f4E2M1FN scaled 1 x f8E8M0FNU' cannot be written or "
+                    "read by the host");
 }
 
 TEST(SeededStateTest, RowsAreTheSameEverywhereAndDiffer) {

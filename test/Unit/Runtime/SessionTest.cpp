@@ -163,6 +163,50 @@ TEST(Session, ResultsDoNotDependOnThreads) {
   }
 }
 
+TEST(Session, PoolsCanBeLookedAt) {
+  Session session(loadToy(wide));
+  int32_t a = session.add(), b = session.add();
+  auto feed = [&](std::vector<std::pair<int32_t, int64_t>> fed) {
+    std::vector<StepToken> step;
+    for (auto [slot, id] : fed)
+      step.push_back({slot, id, false});
+    std::vector<float> logits;
+    session.step(step, logits);
+  };
+  // Values are ids plus 1; an entry is the sum of four.
+  feed({{a, 0}, {b, 5}, {a, 1}, {a, 2}, {b, 6}, {a, 3}, {a, 4}});
+  using Floats = std::vector<float>;
+  // Grouped by sequence.
+  EXPECT_EQ(session.readAppended("layers.0.window", 7),
+            (Floats{1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(session.readEntries("layers.0.entries", a, 1), (Floats{10}));
+  for (int64_t id : {5, 6, 0, 1, 2, 3, 4, 5})
+    feed({{a, id}});
+  EXPECT_EQ(session.readAppended("layers.0.window", 1), (Floats{6}));
+  // The third entry is on another page.
+  EXPECT_EQ(session.readEntries("layers.0.entries", a, 3),
+            (Floats{10, 5 + 6 + 7 + 1, 2 + 3 + 4 + 5}));
+  EXPECT_EQ(session.readEntries("layers.0.entries", b, 0), Floats{});
+
+  auto entries = [&](const char *pool, int32_t slot, int64_t count) {
+    return [&session, pool, slot, count] {
+      session.readEntries(pool, slot, count);
+    };
+  };
+  EXPECT_THAT(
+      entries("layers.0.entries", b, 1),
+      ThrowsMessage<Error>(
+          "pool 'layers.0.entries': the sequence has 0 entries, not 1"));
+  EXPECT_THAT(entries("layers.0.window", a, 1),
+              ThrowsMessage<Error>(
+                  "the package has no pool 'layers.0.window' of that kind"));
+  EXPECT_THAT(entries("layers.0.entries", 3, 0),
+              ThrowsMessage<Error>(HasSubstr("slot 3 has no sequence")));
+  EXPECT_THAT(
+      [&] { session.readAppended("layers.0.window", 41); },
+      ThrowsMessage<Error>("expected at most 40 tokens of a step, got 41"));
+}
+
 TEST(Session, ProgramsRunWithTensorsOfTheCaller) {
   Session session(loadToy(wide));
   int32_t a = session.add(), b = session.add();
