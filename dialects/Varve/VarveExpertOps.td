@@ -50,8 +50,8 @@ def Varve_ExpertsOp : Varve_ComputeOp<"experts", [AttrSizedOperandSegments]> {
   let summary = "matrix product of each token with its experts' weights";
   let description = [{
     `y[t, a, o] = sum_k x[t, a, k] w[ids[t, a], o, k]`; an `x` of rank 2 is the
-    same for all of a token's experts. Scales are as for `varve.linear`, within
-    each expert's matrix.
+    same for all of a token's experts. Scales and `short_sums` are as for
+    `varve.linear`, within each expert's matrix.
 
     * C1: `ids` is [T, A], `weight` [X, N, K], the result [T, A, N]; `x` is [T, K]
         or [T, A, K]; A is at most X.
@@ -66,12 +66,12 @@ def Varve_ExpertsOp : Varve_ComputeOp<"experts", [AttrSizedOperandSegments]> {
     Varve_Operand:$x, Optional<Varve_Scales>:$x_scale, Varve_Numbers:$ids,
     Varve_MatrixWeight:$weight, Optional<Varve_Scales>:$weight_scale,
     OptionalAttr<Varve_Positive>:$x_block,
-    OptionalAttr<DenseI64ArrayAttr>:$weight_block);
+    OptionalAttr<DenseI64ArrayAttr>:$weight_block, UnitAttr:$short_sums);
   let results = (outs Varve_Activation:$result);
   let assemblyFormat = [{
     $x (`scaled` $x_scale^ `by` $x_block)? `,` $ids `,`
-    $weight (`scaled` $weight_scale^ `by` $weight_block)? attr-dict
-    `:` functional-type(operands, results)
+    $weight (`scaled` $weight_scale^ `by` $weight_block)?
+    (`short_sums` $short_sums^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

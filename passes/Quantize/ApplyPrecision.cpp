@@ -13,6 +13,7 @@
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/PrecisionPlan.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 #include <map>
 
@@ -342,12 +343,10 @@ void Applier::applyToOp(Operation *op, const Settings &settings) {
       attention.setProbabilities(
           getNumberType(module.getContext(), *settings.probabilities));
   }
-  if (settings.shortSums) {
-    if (auto linear = dyn_cast<LinearOp>(op))
-      linear.setShortSums(*settings.shortSums);
-    else
-      cast<GroupedLinearOp>(op).setShortSums(*settings.shortSums);
-  }
+  if (settings.shortSums)
+    llvm::TypeSwitch<Operation *>(op)
+        .Case<LinearOp, GroupedLinearOp, ExpertsOp>(
+            [&](auto product) { product.setShortSums(*settings.shortSums); });
   if (settings.transforms()) {
     auto score = cast<IndexScoreOp>(op);
     score.getQMutable().assign(transform(score.getQ()));

@@ -70,7 +70,7 @@ constexpr OpKind kOpKinds[] = {
     {"compress", kSetsResult},
     {"dequantize", kSetsResult},
     {"embed", kSetsResult},
-    {"experts", kSetsResult | kSetsQuantize},
+    {"experts", kSetsResult | kSetsQuantize | kSetsSums},
     {"grouped_linear", kSetsResult | kSetsQuantize | kSetsSums},
     {"hadamard", 0, kFollows},
     {"index_score",

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Quantize/PrecisionPlan.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::varve {
 #define GEN_PASS_DEF_VERIFYQUANTIZEDPASS
@@ -193,9 +194,9 @@ void QuantizedVerifier::verifySettings(Operation *op, const Settings &settings,
           attention.getProbabilities().value_or(Float32Type::get(context)));
   }
   if (settings.shortSums) {
-    auto linear = dyn_cast<LinearOp>(op);
-    bool isShort = linear ? linear.getShortSums()
-                          : cast<GroupedLinearOp>(op).getShortSums();
+    bool isShort = llvm::TypeSwitch<Operation *, bool>(op)
+                       .Case<LinearOp, GroupedLinearOp, ExpertsOp>(
+                           [](auto product) { return product.getShortSums(); });
     if (isShort != *settings.shortSums)
       reporter.report(op) << "expected sums "
                           << (isShort ? "in f32" : "that may be short")

@@ -30,6 +30,8 @@ struct ExpertsShape {
   Type weight, weightScale;
   int64_t blockRows = 0, blockColumns = 0;
   Type product; ///< what a product rounds to
+  /// Whether each product may keep fewer bits of its sums of code products.
+  bool hasShortSums = false;
 
   /// The gated pair: w1, w3, and what follows.
   bool isGated = false;
@@ -42,6 +44,7 @@ struct ExpertsShape {
   int64_t codeBlock = 0;
 
   static ExpertsShape of(ExpertsOp op);
+  /// `gate` and the experts of the `up` of `swiglu`.
   static ExpertsShape of(ExpertsOp gate, SwigluOp swiglu);
   void addQuantize(QuantizeOp op);
   int64_t getNumWeights() const { return isGated ? 2 : 1; }

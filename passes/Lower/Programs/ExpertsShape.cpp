@@ -26,12 +26,16 @@ ExpertsShape ExpertsShape::of(ExpertsOp op) {
     shape.blockColumns = (*op.getWeightBlock())[1];
   }
   shape.product = getElementTypeOrSelf(op.getType());
+  shape.hasShortSums = op.getShortSums();
   return shape;
 }
 
 ExpertsShape ExpertsShape::of(ExpertsOp gate, SwigluOp swiglu) {
   ExpertsShape shape = of(gate);
   shape.isGated = true;
+  // One program sums both: what one of them forbids holds for the other.
+  shape.hasShortSums &=
+      cast<ExpertsOp>(swiglu.getUp().getDefiningOp()).getShortSums();
   shape.limit = swiglu.getLimit().convertToDouble();
   shape.isWeighted = bool(swiglu.getWeights());
   shape.gated = getElementTypeOrSelf(swiglu.getType());

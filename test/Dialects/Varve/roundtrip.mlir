@@ -121,6 +121,9 @@ func.func @linear(%x: tensor<?x4096xbf16>, %x8: tensor<?x4096xf8E4M3FN>, %xs: te
   // CHECK: varve.linear %{{.+}} scaled %{{.+}} by 128, %{{.+}} scaled %{{.+}} by [128, 128] : (tensor<?x4096xf8E4M3FN>, tensor<?x32xf8E8M0FNU>, tensor<1024x4096xf8E4M3FN>, tensor<8x32xf8E8M0FNU>) -> tensor<?x1024xbf16>
   %2 = varve.linear %x8 scaled %xs by 128, %w8 scaled %ws by [128, 128]
     : (tensor<?x4096xf8E4M3FN>, tensor<?x32xf8E8M0FNU>, tensor<1024x4096xf8E4M3FN>, tensor<8x32xf8E8M0FNU>) -> tensor<?x1024xbf16>
+  // CHECK: varve.linear %{{.+}} scaled %{{.+}} by 128, %{{.+}} scaled %{{.+}} by [128, 128] short_sums : (tensor<?x4096xf8E4M3FN>
+  %3 = varve.linear %x8 scaled %xs by 128, %w8 scaled %ws by [128, 128] short_sums
+    : (tensor<?x4096xf8E4M3FN>, tensor<?x32xf8E8M0FNU>, tensor<1024x4096xf8E4M3FN>, tensor<8x32xf8E8M0FNU>) -> tensor<?x1024xbf16>
   return
 }
 
@@ -134,6 +137,9 @@ func.func @grouped_linear(%x: tensor<?x4x64xbf16>, %x4: tensor<?x4x64xf4E2M1FN>,
     : (tensor<?x4x64xbf16>, tensor<32x128xf4E2M1FN>, tensor<32x4xf32>) -> tensor<?x32xbf16>
   // CHECK: varve.grouped_linear %{{.+}} scaled %{{.+}} by 32, %{{.+}} scaled %{{.+}} by [1, 32] groups 2 : (tensor<?x4x64xf4E2M1FN>, tensor<?x8xf32>, tensor<32x128xf4E2M1FN>, tensor<32x4xf32>) -> tensor<?x32xbf16>
   %2 = varve.grouped_linear %x4 scaled %xs by 32, %w4 scaled %ws by [1, 32] groups 2
+    : (tensor<?x4x64xf4E2M1FN>, tensor<?x8xf32>, tensor<32x128xf4E2M1FN>, tensor<32x4xf32>) -> tensor<?x32xbf16>
+  // CHECK: varve.grouped_linear %{{.+}} scaled %{{.+}} by 32, %{{.+}} scaled %{{.+}} by [1, 32] groups 2 short_sums : (tensor<?x4x64xf4E2M1FN>
+  %3 = varve.grouped_linear %x4 scaled %xs by 32, %w4 scaled %ws by [1, 32] groups 2 short_sums
     : (tensor<?x4x64xf4E2M1FN>, tensor<?x8xf32>, tensor<32x128xf4E2M1FN>, tensor<32x4xf32>) -> tensor<?x32xbf16>
   return
 }
@@ -267,6 +273,9 @@ func.func @experts(%x: tensor<?x256xbf16>, %x8: tensor<?x256xf8E4M3FN>, %xs: ten
     : (tensor<?x256xf8E4M3FN>, tensor<?x2xf8E8M0FNU>, tensor<?x6xi32>, tensor<16x64x256xf4E2M1FN>, tensor<16x64x8xf8E8M0FNU>) -> tensor<?x6x64xbf16>
   // CHECK: varve.experts %{{.+}} scaled %{{.+}} by 128, %{{.+}}, %{{.+}} scaled %{{.+}} by [1, 32] : (tensor<?x6x256xf8E4M3FN>, tensor<?x6x2xf8E8M0FNU>,
   %3 = varve.experts %h scaled %hs by 128, %ids, %w4 scaled %ws by [1, 32]
+    : (tensor<?x6x256xf8E4M3FN>, tensor<?x6x2xf8E8M0FNU>, tensor<?x6xi32>, tensor<16x64x256xf4E2M1FN>, tensor<16x64x8xf8E8M0FNU>) -> tensor<?x6x64xbf16>
+  // CHECK: varve.experts %{{.+}} scaled %{{.+}} by 128, %{{.+}}, %{{.+}} scaled %{{.+}} by [1, 32] short_sums : (tensor<?x6x256xf8E4M3FN>
+  %4 = varve.experts %h scaled %hs by 128, %ids, %w4 scaled %ws by [1, 32] short_sums
     : (tensor<?x6x256xf8E4M3FN>, tensor<?x6x2xf8E8M0FNU>, tensor<?x6xi32>, tensor<16x64x256xf4E2M1FN>, tensor<16x64x8xf8E8M0FNU>) -> tensor<?x6x64xbf16>
   return
 }

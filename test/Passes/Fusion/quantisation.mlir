@@ -109,6 +109,63 @@ func.func @gate(%x: tensor<?x128xbf16>, %ids: tensor<?x2xi32>, %p: tensor<?x2xf3
 
 // -----
 
+// Both of the pair may have short sums, and keep them.
+// CHECK-LABEL: func.func @gate_with_short_sums
+func.func @gate_with_short_sums(%x: tensor<?x128xf8E4M3FN>, %xs: tensor<?x1xf8E8M0FNU>,
+    %ids: tensor<?x2xi32>) -> tensor<?x2x64xbf16> {
+  // CHECK: varve.kernel "experts"
+  // CHECK-NEXT: varve.experts {{.*}} short_sums :
+  // CHECK-NEXT: varve.experts {{.*}} short_sums :
+  // CHECK-NEXT: varve.swiglu
+  // CHECK-NOT: varve.kernel
+  %w1 = varve.weight "e.*.w1" : tensor<4x64x128xf4E2M1FN>
+  %s1 = varve.weight "e.*.s1" : tensor<4x64x4xf8E8M0FNU>
+  %w3 = varve.weight "e.*.w3" : tensor<4x64x128xf4E2M1FN>
+  %s3 = varve.weight "e.*.s3" : tensor<4x64x4xf8E8M0FNU>
+  %g = varve.experts %x scaled %xs by 128, %ids, %w1 scaled %s1 by [1, 32] short_sums
+      : (tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x2xi32>,
+         tensor<4x64x128xf4E2M1FN>, tensor<4x64x4xf8E8M0FNU>) -> tensor<?x2x64xbf16> loc("w1")
+  // REMARK: remark: {{.*}}gated: joined with w1
+  %u = varve.experts %x scaled %xs by 128, %ids, %w3 scaled %s3 by [1, 32] short_sums
+      : (tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x2xi32>,
+         tensor<4x64x128xf4E2M1FN>, tensor<4x64x4xf8E8M0FNU>) -> tensor<?x2x64xbf16> loc("w3")
+  // REMARK: remark: {{.*}}gated: joined with w1
+  %v = varve.swiglu %g, %u limit 10.0
+      : (tensor<?x2x64xbf16>, tensor<?x2x64xbf16>) -> tensor<?x2x64xbf16> loc("gate")
+  return %v : tensor<?x2x64xbf16>
+}
+
+// -----
+
+// One of the two alone does not make a pair.
+// CHECK-LABEL: func.func @gate_with_short_sums_of_one
+func.func @gate_with_short_sums_of_one(%x: tensor<?x128xf8E4M3FN>, %xs: tensor<?x1xf8E8M0FNU>,
+    %ids: tensor<?x2xi32>) -> tensor<?x2x64xbf16> {
+  // CHECK: varve.kernel "experts"
+  // CHECK-NEXT: varve.experts {{.*}} short_sums :
+  // CHECK-NEXT: varve.yield
+  // CHECK: varve.kernel "experts"
+  // CHECK-NEXT: varve.experts {{.*}} by [1, 32] :
+  // CHECK-NEXT: varve.yield
+  // CHECK: varve.kernel
+  // CHECK-NEXT: varve.swiglu
+  %w1 = varve.weight "e.*.w1" : tensor<4x64x128xf4E2M1FN>
+  %s1 = varve.weight "e.*.s1" : tensor<4x64x4xf8E8M0FNU>
+  %w3 = varve.weight "e.*.w3" : tensor<4x64x128xf4E2M1FN>
+  %s3 = varve.weight "e.*.s3" : tensor<4x64x4xf8E8M0FNU>
+  %g = varve.experts %x scaled %xs by 128, %ids, %w1 scaled %s1 by [1, 32] short_sums
+      : (tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x2xi32>,
+         tensor<4x64x128xf4E2M1FN>, tensor<4x64x4xf8E8M0FNU>) -> tensor<?x2x64xbf16> loc("w1")
+  %u = varve.experts %x scaled %xs by 128, %ids, %w3 scaled %s3 by [1, 32]
+      : (tensor<?x128xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x2xi32>,
+         tensor<4x64x128xf4E2M1FN>, tensor<4x64x4xf8E8M0FNU>) -> tensor<?x2x64xbf16> loc("w3")
+  %v = varve.swiglu %g, %u limit 10.0
+      : (tensor<?x2x64xbf16>, tensor<?x2x64xbf16>) -> tensor<?x2x64xbf16> loc("gate")
+  return %v : tensor<?x2x64xbf16>
+}
+
+// -----
+
 // A last block that is shorter does not lie in a tile of its own.
 // CHECK-LABEL: func.func @gate_with_a_short_block
 func.func @gate_with_a_short_block(%x: tensor<?x128xbf16>)

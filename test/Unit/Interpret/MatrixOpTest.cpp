@@ -113,6 +113,36 @@ TEST(ExpertsOp, AppliesTheScalesOfItsOwnTilesToEachExpert) {
     }
 }
 
+TEST(ExpertsOp, SumsInF32WhereSumsMayBeShort) {
+  Program program(R"mlir(
+    func.func @f(%x: tensor<?x4xf32>, %ids: tensor<?x1xi32>)
+        -> (tensor<?x1x1xf32>, tensor<?x1x1xf32>) {
+      %w = varve.weight "e.*.weight" : tensor<1x1x4xf4E2M1FN>
+      %s = varve.weight "e.*.scale" : tensor<1x1x1xf8E8M0FNU>
+      %c, %cs = varve.quantize %x block 4
+          : tensor<?x4xf32> -> tensor<?x4xf8E4M3FN>, tensor<?x1xf8E8M0FNU>
+      %y = varve.experts %c scaled %cs by 4, %ids, %w scaled %s by [1, 4]
+          : (tensor<?x4xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x1xi32>,
+             tensor<1x1x4xf4E2M1FN>, tensor<1x1x1xf8E8M0FNU>)
+          -> tensor<?x1x1xf32>
+      %z = varve.experts %c scaled %cs by 4, %ids, %w scaled %s by [1, 4]
+          short_sums
+          : (tensor<?x4xf8E4M3FN>, tensor<?x1xf8E8M0FNU>, tensor<?x1xi32>,
+             tensor<1x1x4xf4E2M1FN>, tensor<1x1x1xf8E8M0FNU>)
+          -> tensor<?x1x1xf32>
+      return %y, %z : tensor<?x1x1xf32>, tensor<?x1x1xf32>
+    })mlir");
+  program.weights.add("e.*.weight", {6, 0.5, 1, 2});
+  program.weights.add("e.*.scale", {1});
+  // With 13 bits behind the point of the largest product the others are lost.
+  std::vector<float> x = {448, 0x1p-9f, 0x1p-8f, 0};
+  auto y = program.call(
+      "f", {program.floats({1, 4}, x), program.numbers({1, 1}, {0})});
+  ASSERT_EQ(y.size(), 2u);
+  EXPECT_EQ(y[0].floats()[0], 2688 + 0x1p-10f + 0x1p-8f);
+  EXPECT_EQ(y[1].floats()[0], 2688 + 0x1p-10f + 0x1p-8f);
+}
+
 TEST(CombineOp, AddsExpertsAndTheSharedOne) {
   Program program(R"mlir(
     func.func @f(%x: tensor<?x2x3xf32>, %ids: tensor<?x2xi32>,

@@ -63,6 +63,16 @@ TEST(PolicyReader, ReadsSettingsOfAttentionAndIndex) {
   EXPECT_EQ(policy.rules[1].eachStep, true);
 }
 
+TEST(PolicyReader, ReadsShortSumsOfEveryProduct) {
+  PrecisionPolicy policy = read(withRule(R"({
+    "ops": ["linear", "grouped_linear", "experts"], "short_sums": true})"));
+  ASSERT_EQ(policy.rules.size(), 1u);
+  EXPECT_EQ(policy.rules[0].shortSums, true);
+  EXPECT_EQ(policy.rules[0].getOpSettings(), kSetsSums);
+  for (const std::string &op : policy.rules[0].ops)
+    EXPECT_TRUE(settingsOfKind(op) & kSetsSums) << op;
+}
+
 TEST(PolicyReader, NoneTakesAnEarlierSettingBack) {
   PrecisionPolicy policy = read(R"({"name": "mine", "rules": [
     {"ops": "linear", "quantize": "none"},
@@ -161,9 +171,9 @@ const Refusal kRules[] = {
      ": field 'result': expected a setting of ops: 'result', 'quantize', "
      "'hadamard', 'round_each_step', 'block', 'probabilities' or "
      "'short_sums', got nothing"},
-    {R"({"ops": "experts", "short_sums": true})",
-     ": field 'short_sums': expected ops that have this setting "
-     "(grouped_linear, linear), got 'experts'"},
+    {R"({"ops": "swiglu", "short_sums": true})",
+     ": field 'short_sums': expected ops that have this setting (experts, "
+     "grouped_linear, linear), got 'swiglu'"},
     {R"({"ops": "linear", "result": "bf61"})",
      ": field 'result': expected one of f32, bf16, f16, got 'bf61'; did you "
      "mean 'bf16'?"},
