@@ -11,6 +11,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Lower/KernelLowering.h"
 #include "passes/Lower/RowEmitter.h"
+#include <tuple>
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -98,8 +99,9 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
   // Products of 16-bit streams with the upper half of a weight are exact in
   // f32, and so, nearly, are their sums; the lower half is 256 times smaller.
   // Where the matrix product costs little beside the others, it is worth doing
-  // twice.
-  bool isSplit = !builder.getTarget().isGpu() &&
+  // twice: on CPUs, and in front of the head, which has few rows.
+  bool isHead = !op.getPost();
+  bool isSplit = (!builder.getTarget().isGpu() || isHead) &&
                  typeOf(op.getStreams()).getElementTypeBitWidth() == 16;
   auto loop = scf::ForOp::create(b, begin, end, b.index(depth), initial);
   {
@@ -156,13 +158,18 @@ static void emitCoefficients(RowEmitter &emitter, StreamProjectOp op,
   int64_t n = typeOf(op.getStreams()).getDimSize(1);
   int64_t K = typeOf(op.getFn()).getDimSize(1);
   Value sums = emitter.kernel.view(partials.memory);
-  Value M;
+  Value M, rest = b.zeros({rows, columns}, b.getF32Type());
   for (int64_t split = 0; split < partials.splits; ++split) {
     Value part =
         b.load(sums, {b.index(split), emitter.window.firstRow, b.index(0)},
                {rows, columns}, /*dims=*/{1, 2});
-    M = M ? b.addf(M, part) : part;
+    if (M)
+      std::tie(M, rest) = addCompensated(b, M, rest, part);
+    else
+      M = part;
   }
+  if (partials.splits > 1)
+    M = b.addf(M, rest);
   Value mean =
       b.divf(b.column(M, columns - 1), b.constant({rows}, b.getF32Type(), K));
   auto normEps = static_cast<float>(op.getNormEps().convertToDouble());

@@ -168,10 +168,60 @@ Value TileBuilder::compare(arith::CmpFPredicate predicate, Value a, Value b) {
 Value TileBuilder::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(*this, condition, a, b);
 }
-Value TileBuilder::sigmoid(Value z) {
-  Value e = math::ExpOp::create(*this, arith::NegFOp::create(*this, z));
-  return divf(like(z, 1.0), addf(e, 1.0));
+std::pair<Value, Value> TileBuilder::expParts(Value x) {
+  auto fma = [&](Value a, Value b, Value c) -> Value {
+    return math::FmaOp::create(*this, a, b, c);
+  };
+  // x = n ln 2 + r with |r| <= (ln 2) / 2. Added to 1.5 2^23, n is rounded to a
+  // whole number and stands in the low bits. ln 2 comes in two parts, so that
+  // the first product is exact; of the second the rounding error is kept.
+  Value shifted = fma(x, like(x, 0x1.715476p+0), like(x, 0x1.8p23));
+  Value n = subf(shifted, like(x, 0x1.8p23));
+  Value high = like(x, -0x1.62e4p-1), low = like(x, -0x1.7f7d1cp-20);
+  Value whole = fma(n, high, x);
+  Value r = fma(n, low, whole);
+  Value rest = fma(n, low, subf(whole, r));
+  // e^r = 1 + r + r^2 (1/2 + ...); what is left out is below 2^-27.
+  Value series = like(x, 1.0 / 5040);
+  for (double factor : {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5})
+    series = fma(series, r, like(x, factor));
+  rest = fma(mulf(r, r), series, rest);
+  Value sum = addf(r, 1.0);
+  rest = addf(addf(subf(like(x, 1.0), sum), r), rest);
+  // The nearest number, and what it lacks.
+  Value nearest = addf(sum, rest);
+  rest = addf(subf(sum, nearest), rest);
+  // 2^n, by the exponent of 1.
+  Type bits = getI32Type();
+  if (auto shaped = dyn_cast<ShapedType>(x.getType()))
+    bits = shaped.clone(bits);
+  Value number = arith::BitcastOp::create(*this, bits, shifted);
+  Value exponent = arith::ShLIOp::create(*this, number, likeInt(number, 23));
+  Value one = arith::BitcastOp::create(*this, bits, like(x, 1.0));
+  Value power =
+      arith::BitcastOp::create(*this, x.getType(), addi(exponent, one));
+  return {mulf(nearest, power), mulf(rest, power)};
 }
+
+Value TileBuilder::sigmoid(Value z) {
+  constexpr double kMost = 87.0;
+  auto [power, rest] = expParts(minf(maxf(negf(z), -kMost), kMost));
+  // The sum and its rounding error; then one step of Newton's method, which
+  // takes both that and the quotient's error back.
+  Value one = like(z, 1.0);
+  Value sum = addf(one, power);
+  Value added = subf(sum, one);
+  rest = addf(addf(subf(one, subf(sum, added)), subf(power, added)), rest);
+  Value r = divf(one, sum);
+  auto fma = [&](Value a, Value b, Value c) -> Value {
+    return math::FmaOp::create(*this, a, b, c);
+  };
+  Value residual = fma(negf(r), rest, fma(negf(r), sum, one));
+  Value result = fma(r, residual, r);
+  // Not a number stays none.
+  return select(compare(arith::CmpFPredicate::UNO, z, z), z, result);
+}
+
 Value TileBuilder::rsqrt(Value x) {
   // The root and the division round one after the other. One step of Newton's
   // method, r + r/2 (1 - x r^2) with the residual in twice the precision, takes
