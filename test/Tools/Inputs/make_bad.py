@@ -6,10 +6,12 @@ usage: make_bad.py FROM TO [FILE EDIT [ARGUMENT...]] [-- FILE EDIT ...]
 Edits of a .safetensors file are of its header; the bytes of the tensors stay,
 unless said otherwise.
 
-  drop NAME               leave the tensor out
+  drop NAME               leave the tensor out; with *, all such tensors
   rename NAME NEW         another name
   set NAME FIELD JSON     another dtype, shape or data_offsets
   swap NAME OTHER         exchange the data of two tensors
+  store NAME DTYPE SHAPE  another dtype and shape, with zeros of that size; of
+                          every expert where the name has a *
   scale NAME FACTOR       multiply the elements of an F32 or BF16 tensor
   put NAME INDEX NUMBER   one element of an I64, I32 or F32 tensor
   byte NAME INDEX VALUE   one byte of a tensor's data
@@ -28,6 +30,7 @@ Edits of a .json file:
 
 Of any file: remove.
 """
+import fnmatch
 import json
 import os
 import shutil
@@ -66,11 +69,12 @@ class Safetensors:
 
     def drop(self, name):
         # Only files without holes are valid: the tensors behind move up.
-        begin, end = self.header.pop(name)["data_offsets"]
-        del self.data[begin:end]
-        for tensor, entry in self.header.items():
-            if tensor != "__metadata__" and entry["data_offsets"][0] >= end:
-                entry["data_offsets"] = [o - (end - begin) for o in entry["data_offsets"]]
+        for each in fnmatch.filter(list(self.header), name):
+            begin, end = self.header.pop(each)["data_offsets"]
+            del self.data[begin:end]
+            for tensor, entry in self.header.items():
+                if tensor != "__metadata__" and entry["data_offsets"][0] >= end:
+                    entry["data_offsets"] = [o - (end - begin) for o in entry["data_offsets"]]
 
     def rename(self, name, new):
         self.header[new] = self.header.pop(name)
@@ -81,6 +85,20 @@ class Safetensors:
     def swap(self, name, other):
         a, b = self.bytes_of(name), self.bytes_of(other)
         self.data[a], self.data[b] = self.data[b], self.data[a]
+
+    def store(self, name, dtype, shape):
+        bits = {"F4": 4, "F8_E4M3": 8, "F8_E8M0": 8, "I8": 8, "BF16": 16, "F16": 16, "F32": 32}
+        size = bits[dtype]
+        for number in json.loads(shape):
+            size *= number
+        assert size % 8 == 0
+        for each in fnmatch.filter(list(self.header), name):
+            self.drop(each)
+            begin = len(self.data)
+            self.data += bytes(size // 8)
+            self.header[each] = {
+                "dtype": dtype, "shape": json.loads(shape),
+                "data_offsets": [begin, len(self.data)]}
 
     def scale(self, name, factor):
         place = self.bytes_of(name)
