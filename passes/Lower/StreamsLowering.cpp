@@ -44,6 +44,10 @@ static StrategyAttr makeStreamStrategy(MLIRContext *context, int64_t min,
                            /*stages=*/1, warps, Attribute());
 }
 
+/// Whether the streams are about to end: only what they are collapsed by is
+/// wanted.
+static bool isHead(StreamProjectOp op) { return !op.getPost(); }
+
 SmallVector<StrategyAttr>
 StreamsLowering::chooseStrategies(KernelFuncOp kernel,
                                   const ::varve::TargetModel &target) const {
@@ -51,6 +55,11 @@ StreamsLowering::chooseStrategies(KernelFuncOp kernel,
   if (!target.isGpu())
     return {makeStreamStrategy(context, 1, 4, 1, 2, 64, 4),
             makeStreamStrategy(context, 5, 0, 16, 1, 64, 4)};
+  // Two products at a time need the registers of one twice as large.
+  auto projects = kernel.getBody().front().getOps<StreamProjectOp>();
+  if (!projects.empty() && isHead(*projects.begin()))
+    return {makeStreamStrategy(context, 1, 64, 16, 32, 64, 4),
+            makeStreamStrategy(context, 65, 0, 16, 4, 64, 4)};
   return {makeStreamStrategy(context, 1, 64, 16, 32, 128, 4),
           makeStreamStrategy(context, 65, 0, 32, 4, 64, 4)};
 }
@@ -100,8 +109,7 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
   // f32, and so, nearly, are their sums; the lower half is 256 times smaller.
   // Where the matrix product costs little beside the others, it is worth doing
   // twice: on CPUs, and in front of the head, which has few rows.
-  bool isHead = !op.getPost();
-  bool isSplit = (!builder.getTarget().isGpu() || isHead) &&
+  bool isSplit = (!builder.getTarget().isGpu() || isHead(op)) &&
                  typeOf(op.getStreams()).getElementTypeBitWidth() == 16;
   auto loop = scf::ForOp::create(b, begin, end, b.index(depth), initial);
   {
