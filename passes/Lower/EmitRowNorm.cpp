@@ -29,7 +29,8 @@ LogicalResult mlir::varve::emitRow(RowEmitter &emitter, RmsNormOp op) {
   Value x = emitter.getF32(op.getX());
   int64_t columns = TileBuilder::getShape(x)[1];
   Value square = step(b.mulf(x, x));
-  Value sum = b.reduce(tile::ReduceKind::Sum, square, 1);
+  Value sum = emitter.sumsWithCare ? b.sumNearlyRounded(square)
+                                   : b.reduce(tile::ReduceKind::Sum, square, 1);
   Value mean = step(b.divf(sum, b.like(sum, emitter.getWidth(op.getX()))));
   Value eps = b.like(mean, static_cast<float>(op.getEps().convertToDouble()));
   Value factor = step(b.rsqrt(step(b.addf(mean, eps))));

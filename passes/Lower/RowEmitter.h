@@ -65,6 +65,8 @@ public:
   TileBuilder &b;
   TileKernel &kernel;
   const RowWindow window;
+  /// Norms take sums that do not depend on the order of their additions.
+  bool sumsWithCare = false;
 
   /// Parts of a value, in its element type; loaded where they are not at hand.
   Parts getWide(Value value);

@@ -251,6 +251,9 @@ LogicalResult StreamsLowering::lower(KernelBuilder &builder) const {
   kernel.setGrid(
       {kernel.size(kernel.view(builder.getMemory(project.getStreams())), 0)});
   RowEmitter emitter(kernel, window);
+  // CPUs sum so anyway; the head, behind which nothing averages roundings out,
+  // does on GPUs as well.
+  emitter.sumsWithCare = builder.getTarget().isGpu() && isHead(project);
   for (Operation &op : builder.getOps()) {
     if (&op == project)
       emitCoefficients(emitter, project, partials);

@@ -168,6 +168,33 @@ Value TileBuilder::compare(arith::CmpFPredicate predicate, Value a, Value b) {
 Value TileBuilder::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(*this, condition, a, b);
 }
+/// The i32 tile or scalar of the bits of an f32 one.
+static Value bitsOf(TileBuilder &b, Value number) {
+  Type bits = b.getI32Type();
+  if (auto shaped = dyn_cast<ShapedType>(number.getType()))
+    bits = shaped.clone(bits);
+  return arith::BitcastOp::create(b, bits, number);
+}
+
+Value TileBuilder::sumNearlyRounded(Value tile) {
+  int64_t columns = getShape(tile)[1];
+  // Rounded to multiples of one power of two so large that their sum fits 24
+  // bits, numbers add up exactly; what that drops is 2^-24 of the sum.
+  Value largest = reduce(tile::ReduceKind::Max, tile, 1);
+  Value exponent = bitsOf(*this, largest);
+  exponent =
+      arith::AndIOp::create(*this, exponent, likeInt(exponent, 0x7F800000));
+  Value power = arith::BitcastOp::create(*this, largest.getType(), exponent);
+  // No sum of what there is so many of overflows.
+  constexpr double kMost = 0x1p96;
+  auto count = static_cast<double>(llvm::PowerOf2Ceil(columns));
+  power = acrossColumns(mulf(minf(power, kMost), 2 * count), columns);
+  Value high = subf(addf(tile, power), power);
+  Value low = subf(tile, high);
+  return addf(reduce(tile::ReduceKind::Sum, high, 1),
+              reduce(tile::ReduceKind::Sum, low, 1));
+}
+
 std::pair<Value, Value> TileBuilder::expParts(Value x) {
   auto fma = [&](Value a, Value b, Value c) -> Value {
     return math::FmaOp::create(*this, a, b, c);
@@ -192,12 +219,9 @@ std::pair<Value, Value> TileBuilder::expParts(Value x) {
   Value nearest = addf(sum, rest);
   rest = addf(subf(sum, nearest), rest);
   // 2^n, by the exponent of 1.
-  Type bits = getI32Type();
-  if (auto shaped = dyn_cast<ShapedType>(x.getType()))
-    bits = shaped.clone(bits);
-  Value number = arith::BitcastOp::create(*this, bits, shifted);
+  Value number = bitsOf(*this, shifted);
   Value exponent = arith::ShLIOp::create(*this, number, likeInt(number, 23));
-  Value one = arith::BitcastOp::create(*this, bits, like(x, 1.0));
+  Value one = bitsOf(*this, like(x, 1.0));
   Value power =
       arith::BitcastOp::create(*this, x.getType(), addi(exponent, one));
   return {mulf(nearest, power), mulf(rest, power)};

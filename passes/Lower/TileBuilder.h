@@ -53,6 +53,9 @@ public:
   Value reshape(Value tile, ArrayRef<int64_t> shape);
   Value slice(Value tile, ArrayRef<int64_t> offsets, ArrayRef<int64_t> shape);
   Value reduce(tile::ReduceKind kind, Value tile, int64_t dim);
+  /// The sums of an f32 tile [R, C] of numbers that are not negative, [R],
+  /// nearly rounded whatever order they are added in; three reductions.
+  Value sumNearlyRounded(Value tile);
 
   //===--------------------------------------------------------------------===//
   // Arithmetic of tiles or scalars of one type
