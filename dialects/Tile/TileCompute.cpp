@@ -1,5 +1,6 @@
 //===- TileCompute.cpp - Products, reductions, selection ------------------===//
 
+#include "dialects/Tile/QuadOrder.h"
 #include "dialects/Tile/Tile.h"
 
 #include "mlir/IR/Builders.h"
@@ -92,8 +93,29 @@ static LogicalResult verifyDotScale(DotOp op, Value scale, int64_t rows,
   return success();
 }
 
+/// C4.
+static LogicalResult verifyDotQuads(DotOp op) {
+  if (!op.getBInQuads())
+    return success();
+  if (!op.getBTransposed())
+    return op.emitOpError() << "expected b in quads to be transposed (C4)";
+  Type element = getElementTypeOf(op.getB().getType());
+  unsigned bits = element.getIntOrFloatBitWidth();
+  if (bits != 8 && bits != 16)
+    return op.emitOpError()
+           << "expected b in quads to have elements of 8 or 16 bits (C4) but "
+              "got "
+           << element;
+  if (op.getK() % kQuadBlock != 0)
+    return op.emitOpError()
+           << "expected K beside quads to be a multiple of " << kQuadBlock
+           << " (C4) but got " << op.getK();
+  return success();
+}
+
 LogicalResult DotOp::verify() {
   if (failed(verifyDotShapes(*this)) || failed(verifyDotElements(*this)) ||
+      failed(verifyDotQuads(*this)) ||
       failed(verifyDotScale(*this, getAScale(), getM(), "a")) ||
       failed(verifyDotScale(*this, getBScale(), getN(), "b")))
     return failure();

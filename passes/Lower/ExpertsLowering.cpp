@@ -104,7 +104,7 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
   int64_t columns = std::max<int64_t>(128, shape.code ? shape.codeBlock : 0);
   auto make = [&](int64_t min, int64_t max, int64_t rows) {
     int64_t tile = std::max(rows, kLeastRows), depth = tile > 32 ? 128 : 256;
-    depth = std::max(std::min<int64_t>(depth, llvm::alignTo(shape.K, 64)),
+    depth = std::max(std::min(depth, getArrangedColumns(shape)),
                      shape.blockColumns);
     // Beside the ring there is the exchange of a tile of the result.
     int64_t room =
@@ -204,16 +204,18 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
     strategy.rows = std::max(strategy.rows, kLeastRows);
   }
   ExpertsShape wide = shape;
-  if (isStreamed && shape.xScale) {
-    // Rows as numbers, once for all blocks.
+  if (isStreamed) {
+    // Rows as numbers in quad order, once for all blocks.
     wide.x = BFloat16Type::get(builder.getContext());
     wide.xScale = Type();
     wide.xBlock = 0;
+    plan::LinearAttr count =
+        cast<plan::DeviceTensorType>(inputs[0].getType()).getShape()[0];
     Value rows = builder.allocate(
-        cast<plan::DeviceTensorType>(inputs[0].getType()).getShape(), wide.x);
+        {count, builder.size(getArrangedColumns(shape))}, wide.x);
     inputs.push_back(rows);
-    ProgramKernel program(builder, "widen", strategy.warps, inputs);
-    buildWidenRows(program.program, shape);
+    ProgramKernel program(builder, "arrange", strategy.warps, inputs);
+    buildArrangeRows(program.program, shape);
     inputs = {rows};
   }
   auto launchStreamed = [&] {

@@ -49,8 +49,8 @@ const DotFamily &getMmaFamily();
 
 /// Whether a warpgroup product multiplies codes by their scales in registers
 /// before: those of a left operand in shared memory, f4E2M1FN with a power of
-/// two for 32 or more columns of a row, beside bf16. bf16 has the range of the
-/// scales, so that this is exact.
+/// two for 32 or more columns of a row, beside bf16 in quad order. bf16 has the
+/// range of the scales, so that this is exact.
 bool foldsScales(DotOp op);
 
 /// The family for a product: the one that the strategy asks for, if it accepts

@@ -1,5 +1,6 @@
 //===- DotFamilyWgmma.cpp - Products by warpgroups ------------------------===//
 
+#include "dialects/Tile/QuadOrder.h"
 #include "passes/Tile/DotFamily.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -69,13 +70,13 @@ Operand getOperand(Value value) {
 bool mlir::varve::tile::foldsScales(DotOp op) {
   auto a = dyn_cast<BufferType>(op.getA().getType());
   if (!a || !isa<Float4E2M1FNType>(a.getElementType()) || !op.getAScale() ||
-      op.getBScale() || op.getATransposed() ||
+      op.getBScale() || op.getATransposed() || !op.getBInQuads() ||
       !getOperand(op.getB()).element.isBF16())
     return false;
   auto scale = cast<RankedTensorType>(op.getAScale().getType());
-  constexpr int64_t kColumns = 32, kStep = 64;
+  constexpr int64_t kColumns = kQuadBlock / kQuadShape[0];
   return isa<Float8E8M0FNUType>(scale.getElementType()) &&
-         scale.getShape()[0] == op.getM() && op.getK() % kStep == 0 &&
+         scale.getShape()[0] == op.getM() &&
          op.getK() / scale.getShape()[1] % kColumns == 0;
 }
 
@@ -90,6 +91,8 @@ public:
   bool accepts(DotOp op, const DotContext &context) const override {
     Operand a = getOperand(op.getA()), b = getOperand(op.getB());
     bool isFolded = foldsScales(op);
+    if (op.getBInQuads() && !isFolded)
+      return false;
     // The registers' type is that of the other operand.
     if (isFolded)
       a.element = b.element;

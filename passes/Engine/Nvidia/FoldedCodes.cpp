@@ -2,13 +2,16 @@
 
 #include "passes/Engine/Nvidia/FoldedCodes.h"
 
+#include "dialects/Tile/QuadOrder.h"
 #include "passes/Engine/Nvidia/Wgmma.h"
 
 using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
 
-static constexpr int64_t kChunkBytes = 16;
+/// Of the codes of a lane's quarter of a block.
+static constexpr int64_t kQuarterBytes =
+    kQuadBlock / kQuadShape[0] / 2;
 
 /// The buffer that a tile was read from, if it still holds the same when `user`
 /// runs; else null.
@@ -44,7 +47,7 @@ FoldedCodes::FoldedCodes(Lowering &lowering, DotOp op, Value groupRow,
   firstRow = code.add(code.add(code.mul(groupRow, kWgmmaRows),
                                code.mul(warp, kWgmmaRows / kGroupWarps)),
                       inWarp);
-  firstByte = code.bitAnd(threads.lane, 3);
+  quarter = code.bitAnd(threads.lane, 3);
   ArrayRef<int64_t> shape = codes.whole.getShape();
   SharedLayoutAttr layout = codes.whole.getLayout();
   int64_t swizzle = layout ? layout.getSwizzle() : 0;
@@ -53,58 +56,67 @@ FoldedCodes::FoldedCodes(Lowering &lowering, DotOp op, Value groupRow,
   // Rows of a warp differ by less than 8 or by multiples of 8, which patterns
   // do not see.
   if (swizzle)
-    pattern = code.mul(
-        code.rem(code.div(inWarp, 128 / swizzle), swizzle / kChunkBytes),
-        kChunkBytes);
+    pattern =
+        code.rem(code.div(inWarp, 128 / swizzle), swizzle / kQuarterBytes);
 }
 
-/// A pair of bf16 that are both the scale of a row's columns around `k`.
-Value FoldedCodes::getFactor(int64_t row, int64_t k) {
-  int64_t scale = k / columnsPerScale;
-  Value &known = factors[{row, scale}];
-  if (known)
-    return known;
-  int64_t count = lowering.getContiguousElements(scales);
-  int64_t first = scale / count * count;
+/// The codes of a quarter, eight to a word.
+SmallVector<Value> FoldedCodes::loadCodes(int64_t row, int64_t block) {
+  int64_t byte = codes.offsets[1] / 2 + block * kQuadBlock / 2;
+  int64_t panel = panelBytes ? byte / rowBytes : 0;
+  Value chunk = code.add(quarter, byte % rowBytes / kQuarterBytes);
+  if (pattern)
+    chunk = code.bitXor(chunk, pattern);
+  Value address = code.offset(codes.base, code.mul(firstRow, rowBytes));
+  address = code.offset(address, code.mul(chunk, kQuarterBytes));
+  address =
+      code.offset(address, panel * panelBytes +
+                               (codes.offsets[0] + row) * rowBytes);
+  return code.load(address, code.builder.getI32Type(), 4);
+}
+
+/// A pair of bf16 that are both the scale of a quarter.
+Value FoldedCodes::loadFactor(int64_t row, int64_t block) {
+  Value column = code.div(
+      code.add(code.mul(quarter, kQuadBlock / kQuadShape[0]),
+               block * kQuadBlock),
+      columnsPerScale);
   Value address = lowering.getElementAddress(
-      scales, {code.add(firstRow, row), code.i32(first)});
+      scales, {code.add(firstRow, row), column});
   Type i32 = code.builder.getI32Type();
-  for (auto [i, byte] :
-       llvm::enumerate(code.load(address, code.builder.getI8Type(), count))) {
-    // The exponent's place; 2^-127 has none of its own, and 255 is no number.
-    Value bits = code.create<arith::ExtUIOp>(i32, byte);
-    Value both = code.mul(bits, 0x00800080);
-    both = code.select(code.cmp(arith::CmpIPredicate::eq, bits, 0),
-                       code.i32(0x00400040), both);
-    both = code.select(code.cmp(arith::CmpIPredicate::eq, bits, 255),
-                       code.i32(0x7FC07FC0), both);
-    factors[{row, first + static_cast<int64_t>(i)}] = both;
-  }
-  return factors[{row, scale}];
+  Value bits = code.create<arith::ExtUIOp>(
+      i32, code.load(address, code.builder.getI8Type(), 1).front());
+  // The exponent's place; 2^-127 has none of its own, and 255 is no number.
+  Value both = code.mul(bits, 0x00800080);
+  both = code.select(code.cmp(arith::CmpIPredicate::eq, bits, 0),
+                     code.i32(0x00400040), both);
+  return code.select(code.cmp(arith::CmpIPredicate::eq, bits, 255),
+                     code.i32(0x7FC07FC0), both);
 }
 
-/// The two codes at a column and the one after, times their scale.
-Value FoldedCodes::getWord(int64_t row, int64_t column) {
-  int64_t k = codes.offsets[1] + column, byte = k / 2;
-  int64_t inRow = byte % rowBytes, panel = panelBytes ? byte / rowBytes : 0;
-  Value &chunk = chunks[byte / kChunkBytes];
-  if (!chunk) {
-    Value place = code.i32(inRow / kChunkBytes * kChunkBytes);
-    if (pattern)
-      place = code.bitXor(place, pattern);
-    Value start = code.add(code.mul(firstRow, rowBytes),
-                           panel * panelBytes + codes.offsets[0] * rowBytes);
-    chunk =
-        code.offset(codes.base, code.add(code.add(start, place), firstByte));
-  }
-  Value address = code.offset(chunk, row * rowBytes + inRow % kChunkBytes);
-  Type i32 = code.builder.getI32Type();
-  Value pair = code.create<arith::ExtUIOp>(
-      i32, code.load(address, code.builder.getI8Type(), 1).front());
+FoldedCodes::Quarter &FoldedCodes::getQuarter(int64_t row, int64_t block) {
+  Quarter &result = quarters[{row, block}];
+  if (!result.factor)
+    result = {loadCodes(row, block), loadFactor(row, block)};
+  return result;
+}
+
+/// Two codes times their scale: those of the pair `group` of a quarter, which
+/// are at the same place of both halves of a word.
+Value FoldedCodes::getWord(int64_t row, int64_t group) {
+  constexpr int64_t kPairs = kQuadBlock / kQuadShape[0] / 2;
+  constexpr int64_t kPlaces = kQuadShape[3];
+  Quarter &from = getQuarter(row, group / kPairs);
+  int64_t place = group % kPlaces;
+  Value word = from.codes[group % kPairs / kPlaces];
+  // Shifts to the left alone, which multipliers do as well.
+  if (place >= kPlaces / 2)
+    word = code.shiftRight(word, 2 * 4);
+  int64_t shift = place % 2 * 4;
   // Signs and magnitudes at their places in two bf16: each is then 2^-126 of
   // the number, subnormal where the code is.
-  Value signs = code.bitAnd(code.mul(pair, 0x01001000), 0x80008000);
-  Value rest = code.bitAnd(code.mul(pair, 0x00040040), 0x01C001C0);
+  Value signs = code.bitAnd(code.shiftLeft(word, 12 - shift), 0x80008000);
+  Value rest = code.bitAnd(code.shiftLeft(word, 6 - shift), 0x01C001C0);
   auto type = VectorType::get(2, code.builder.getBF16Type());
   auto toPair = [&](Value word) -> Value {
     return code.create<LLVM::BitcastOp>(type, word);
@@ -112,14 +124,15 @@ Value FoldedCodes::getWord(int64_t row, int64_t column) {
   Value numbers = toPair(code.bitOr(signs, rest));
   // 2^126.
   numbers = code.create<arith::MulFOp>(numbers, toPair(code.i32(0x7E807E80)));
-  numbers = code.create<arith::MulFOp>(numbers, toPair(getFactor(row, column)));
-  return code.create<LLVM::BitcastOp>(i32, numbers);
+  numbers = code.create<arith::MulFOp>(numbers, toPair(from.factor));
+  return code.create<LLVM::BitcastOp>(code.builder.getI32Type(), numbers);
 }
 
 SmallVector<Value> FoldedCodes::getWords(int64_t tile, int64_t k) {
   SmallVector<Value> words;
-  for (int64_t column : {k, k + 8})
+  // A group is a word of each of the four lanes.
+  for (int64_t group : {k / 8, k / 8 + 1})
     for (int64_t row : {0, 8})
-      words.push_back(getWord(tile * rowStep + row, column));
+      words.push_back(getWord(tile * rowStep + row, group));
   return words;
 }

@@ -8,6 +8,7 @@
 #include "passes/Engine/Nvidia/Lowering.h"
 #include "passes/Engine/Nvidia/WarpSpecialised.h"
 #include "passes/Engine/Nvidia/Window.h"
+#include "passes/Tile/DotFamily.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -350,6 +351,10 @@ LogicalResult Lowering::lowerTileOp(Operation *op) {
           [&](Operation *op) { return lowerShapeOp(op); })
       .Case([&](DotOp op) -> LogicalResult {
         Attribute layout = op.getType().getEncoding();
+        if (op.getBInQuads() &&
+            !(isa_and_present<WgmmaLayoutAttr>(layout) && foldsScales(op)))
+          return refuse(op, "only warpgroup products of codes with scales that "
+                            "fold take columns in quad order");
         if (DotLowering *dot = getDotLowering(layout))
           return dot->lower(*this, op);
         return op.emitOpError()

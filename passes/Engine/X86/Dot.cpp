@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Tile/QuadOrder.h"
 #include "passes/Engine/X86/Lowering.h"
 
 using namespace mlir;
@@ -62,7 +63,9 @@ Value Lowering::getRight(DotOp op, Array array, int64_t panel) {
   // Strides of k and n, whichever way `b` is stored.
   if (op.getBTransposed())
     std::swap(array.strides[0], array.strides[1]);
-  if (array.strides[1] == 1)
+  if (op.getBInQuads())
+    packQuads(array, n, k, panel, target);
+  else if (array.strides[1] == 1)
     packRows(array, n, k, panel, target);
   else
     packColumns(array, n, k, panel, target);
@@ -170,6 +173,38 @@ void Lowering::packColumns(const Array &source, int64_t n, int64_t k,
     return copySingly(0, 0);
   copySingly(wholeN, 0);
   copySingly(0, wholeK);
+}
+
+/// The column of K that lies at `stored` in quad order.
+static Value getQuadColumn(Code &code, Value stored, unsigned bits) {
+  int64_t strides[] = {0, 0, 0, 1};
+  for (size_t dim = 3; dim > 0; --dim)
+    strides[dim - 1] = strides[dim] * kQuadShape[dim];
+  Value column =
+      code.mul(code.div(stored, code.index(kQuadBlock)), code.index(kQuadBlock));
+  for (int64_t dim : llvm::reverse(getQuadOrder(bits))) {
+    Value size = code.index(kQuadShape[dim]);
+    column = code.add(
+        column, code.mul(code.rem(stored, size), code.index(strides[dim])));
+    stored = code.div(stored, size);
+  }
+  return column;
+}
+
+/// Panels of a matrix whose columns (along k) are in quad order.
+void Lowering::packQuads(const Array &source, int64_t n, int64_t k,
+                         int64_t panel, Value target) {
+  unsigned bits = source.element.getIntOrFloatBitWidth();
+  code.loop(k, [&](Value stored) {
+    Value row = getQuadColumn(code, stored, bits);
+    code.loop(n, [&](Value column) {
+      Value element = evaluateArray(source, {k, n}, Point{{stored, column}, 1});
+      Value within = code.rem(column, code.index(panel));
+      Value to =
+          getPanelPosition(code, row, code.sub(column, within), 0, k, panel);
+      code.store(extendToF32(code, element), target, code.add(to, within));
+    });
+  });
 }
 
 /// The scales of an operand of `rows` x `k`, one per row and block of `block`

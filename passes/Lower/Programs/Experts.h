@@ -9,7 +9,8 @@
 // expert's rows.
 //
 // Codes of 4 bits are streamed where the target multiplies them from registers
-// (`canStreamExperts`): rows are widened to bf16 by a program before.
+// (`canStreamExperts`): rows are widened to bf16, and put in quad order
+// (QuadOrder.h), by a program before.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
@@ -108,9 +109,12 @@ void buildGroupedExperts(TileProgram &program, const ExpertsShape &shape,
 /// Whether streamed products are exact but for their sums: f4E2M1FN weights and
 /// rows of bf16 or of codes with f8E8M0FNU scales.
 bool canStreamExperts(const ExpertsShape &shape);
-/// Arguments: x, codes [rows, K], and its scales; the numbers, bf16 [rows, K].
-void buildWidenRows(TileProgram &program, const ExpertsShape &shape);
-/// Arguments: x, bf16; ends, tileEnds, order if sorted, else ids [P]; weights
+/// The columns of arranged rows: K, and zeros up to a whole block.
+int64_t getArrangedColumns(const ExpertsShape &shape);
+/// Rows as streamed products take them: bf16, in quad order. Arguments: x, bf16
+/// or codes [rows, K], and the scales of codes; the result [rows, columns].
+void buildArrangeRows(TileProgram &program, const ExpertsShape &shape);
+/// Arguments: x, arranged; ends, tileEnds, order if sorted, else ids [P]; weights
 /// and their scales; routing weights; results, as for `buildExperts`. The
 /// function has kExpertsLoadWarps more warps than the strategy.
 void buildStreamedExperts(TileProgram &program, const ExpertsShape &shape,

@@ -9,7 +9,9 @@
 
 #include "passes/Lower/Programs/ExpertsProgram.h"
 
+#include "dialects/Tile/QuadOrder.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -27,31 +29,49 @@ bool mlir::varve::canStreamExperts(const ExpertsShape &shape) {
          shape.K % shape.blockColumns == 0;
 }
 
-void mlir::varve::buildWidenRows(TileProgram &p, const ExpertsShape &shape) {
-  int64_t rows = 8, columns = std::max<int64_t>(512, shape.xBlock);
-  columns = std::min<int64_t>(columns, llvm::alignTo(shape.K, shape.xBlock));
-  Value codes = p.addRows({shape.K}, shape.x);
-  Value scales =
-      p.addRows({static_cast<int64_t>(llvm::divideCeil(shape.K, shape.xBlock))},
-                shape.xScale);
-  Value result = p.addRows({shape.K}, p.builder.getBF16Type());
+int64_t mlir::varve::getArrangedColumns(const ExpertsShape &shape) {
+  return llvm::alignTo(shape.K, kQuadBlock);
+}
+
+/// Blocks [n, 128] of 16-bit numbers in quad order. Tiles have four dimensions:
+/// first words go before quarters, then places before both quarters and halves.
+static Value toQuads(TileProgram &p, Value blocks) {
+  int64_t count = TileProgram::getShape(blocks)[0];
+  auto [quarters, words, halves, places] = kQuadShape;
+  Value tile = p.reshape(blocks, {count, quarters, words, halves * places});
+  tile = p.transpose(tile, {0, 2, 1, 3});
+  tile = p.reshape(tile, {count * words, quarters, halves, places});
+  tile = p.transpose(tile, {0, 3, 1, 2});
+  return p.reshape(tile, {count, kQuadBlock});
+}
+
+void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape) {
+  Type bf16 = p.builder.getBF16Type();
+  int64_t unit = shape.xScale ? std::lcm(shape.xBlock, kQuadBlock) : kQuadBlock;
+  int64_t rows = 8, columns = llvm::alignTo(512, unit);
+  columns = std::min<int64_t>(columns, llvm::alignTo(shape.K, unit));
+  Value x = p.addRows({shape.K}, shape.x), scales;
+  if (shape.xScale)
+    scales = p.addRows(
+        {static_cast<int64_t>(llvm::divideCeil(shape.K, shape.xBlock))},
+        shape.xScale);
+  Value result = p.addRows({getArrangedColumns(shape)}, bf16);
   Value row = p.mul(p.programId(1), p.index(rows));
   Value column = p.mul(p.programId(0), p.index(columns));
-  int64_t groups = columns / shape.xBlock;
-  Value numbers =
-      p.convert(p.load(codes, {row, column}, {rows, columns}), p.f32());
-  Value factors =
-      p.convert(p.load(scales, {row, p.div(column, p.index(shape.xBlock))},
-                       {rows, groups}),
-                p.f32());
-  SmallVector<int64_t> blocks = {rows, groups, shape.xBlock};
-  numbers =
-      p.mul(p.reshape(numbers, blocks), p.broadcast(factors, blocks, {0, 1}));
-  p.store(
-      p.convert(p.reshape(numbers, {rows, columns}), p.builder.getBF16Type()),
-      result, {row, column});
+  Value numbers = p.load(x, {row, column}, {rows, columns});
+  if (scales) {
+    SmallVector<int64_t> blocks = {rows, columns / shape.xBlock, shape.xBlock};
+    Value factors = p.load(
+        scales, {row, p.div(column, p.index(shape.xBlock))}, {rows, blocks[1]});
+    numbers = p.mul(p.reshape(p.convert(numbers, p.f32()), blocks),
+                    p.broadcast(p.convert(factors, p.f32()), blocks, {0, 1}));
+    numbers = p.convert(p.reshape(numbers, {rows, columns}), bf16);
+  }
+  numbers = toQuads(p, p.reshape(numbers, {rows * columns / kQuadBlock,
+                                           kQuadBlock}));
+  p.store(p.reshape(numbers, {rows, columns}), result, {row, column});
   p.finish({p.getConstant(llvm::divideCeil(shape.K, columns)),
-            p.getSize(codes, 0).ceilDiv(rows)});
+            p.getSize(x, 0).ceilDiv(rows)});
 }
 
 namespace {
@@ -91,7 +111,7 @@ private:
 
 void ExpertsStream::addArguments() {
   parts = shape.isGated ? 2 : strategy.parts;
-  addInputs();
+  x = p.addRows({getArrangedColumns(shape)}, shape.x);
   if (strategy.isSorted) {
     ends = p.addView({shape.experts}, p.i32());
     tileEnds = p.addView({shape.experts}, p.i32());
@@ -143,21 +163,23 @@ Value ExpertsStream::loadPairs(int64_t begin, int64_t count) {
 
 RingType ExpertsStream::getRingType() {
   MLIRContext *context = p.builder.getContext();
-  auto makeBuffer = [&](ArrayRef<int64_t> shape, Type element) {
+  auto makeBuffer = [&](ArrayRef<int64_t> shape, Type element,
+                        int64_t widest) {
     int64_t bytes = shape[1] * element.getIntOrFloatBitWidth() / 8;
     for (int64_t swizzle : {128, 64, 32})
-      if (bytes % swizzle == 0)
+      if (swizzle <= widest && bytes % swizzle == 0)
         return BufferType::get(shape, element,
                                SharedLayoutAttr::get(context, swizzle));
     return BufferType::get(shape, element);
   };
   SmallVector<BufferType> buffers;
   for (int64_t part = 0; part < parts; ++part) {
-    buffers.push_back(makeBuffer({BN, BK}, shape.weight));
+    // Panels of a block of quads: lanes read all banks at once.
+    buffers.push_back(makeBuffer({BN, BK}, shape.weight, kQuadBlock / 2));
     buffers.push_back(
         BufferType::get({BN, BK / shape.blockColumns}, shape.weightScale));
   }
-  buffers.push_back(makeBuffer({strategy.rows, BK}, shape.x));
+  buffers.push_back(makeBuffer({strategy.rows, BK}, shape.x, 128));
   return RingType::get(context, strategy.stages, buffers);
 }
 
@@ -196,7 +218,8 @@ Values ExpertsStream::multiplyStage(Value ring, ValueRange sums) {
   for (int64_t part = 0; part < parts; ++part)
     next.push_back(p.scaledDot(stage.getBuffers()[2 * part],
                                p.read(stage.getBuffers()[2 * part + 1]),
-                               stage.getBuffers().back(), Value(), sums[part]));
+                               stage.getBuffers().back(), Value(), sums[part],
+                               /*inQuads=*/true));
   ReleaseOp::create(p.builder, p.loc, ring, stage.getSlot());
   return next;
 }
@@ -240,8 +263,8 @@ void ExpertsStream::build() {
   auto pipeline = PipelineOp::create(
       p.builder, p.loc,
       p.builder.getArrayAttr(
-          {RoleAttr::get(context, "load", kExpertsLoadWarps, 104),
-           RoleAttr::get(context, "math", strategy.warps, 200)}));
+          {RoleAttr::get(context, "load", kExpertsLoadWarps, 72),
+           RoleAttr::get(context, "math", strategy.warps, 216)}));
   OpBuilder::InsertPoint behind = p.builder.saveInsertionPoint();
   p.builder.setInsertionPointToStart(&pipeline.getBody().emplaceBlock());
   Value ring = RingOp::create(p.builder, p.loc, getRingType());

@@ -309,11 +309,12 @@ Value TileProgram::concat(ArrayRef<Value> tiles, int64_t dim) {
       builder, loc, tileType(shape, getElement(tiles.front())), tiles, dim);
 }
 
-Value TileProgram::transpose(Value tile) {
-  ArrayRef<int64_t> shape = getShape(tile);
-  return TransposeOp::create(builder, loc,
-                             tileType({shape[1], shape[0]}, getElement(tile)),
-                             tile, ArrayRef<int64_t>{1, 0});
+Value TileProgram::transpose(Value tile, ArrayRef<int64_t> order) {
+  SmallVector<int64_t> shape;
+  for (int64_t dim : order)
+    shape.push_back(getShape(tile)[dim]);
+  return TransposeOp::create(builder, loc, tileType(shape, getElement(tile)),
+                             tile, order);
 }
 
 Value TileProgram::reduce(ReduceKind kind, Value tile, int64_t dim) {
@@ -332,9 +333,9 @@ Value TileProgram::dot(Value a, Value b, Value accumulator, bool transposed) {
 }
 
 Value TileProgram::scaledDot(Value a, Value aScale, Value b, Value bScale,
-                             Value accumulator) {
+                             Value accumulator, bool inQuads) {
   return DotOp::create(builder, loc, a, b, accumulator, aScale, bScale,
-                       /*a_transposed=*/false, /*b_transposed=*/true);
+                       /*a_transposed=*/false, /*b_transposed=*/true, inQuads);
 }
 
 Value TileProgram::scan(Value tile, int64_t dim) {

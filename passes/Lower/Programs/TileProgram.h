@@ -110,15 +110,17 @@ public:
   Value reshape(Value tile, ArrayRef<int64_t> shape);
   Value slice(Value tile, ArrayRef<int64_t> offsets, ArrayRef<int64_t> shape);
   Value concat(ArrayRef<Value> tiles, int64_t dim);
-  Value transpose(Value tile); ///< of rank 2
+  /// Dimension i of the result is dimension order[i].
+  Value transpose(Value tile, ArrayRef<int64_t> order = {1, 0});
   Value reduce(tile::ReduceKind kind, Value tile, int64_t dim);
   Value sum(Value tile, int64_t dim);
   Value largest(Value tile, int64_t dim);
   /// f32 product added to `accumulator`, `b` stored as [N, K] when transposed.
   Value dot(Value a, Value b, Value accumulator, bool transposed);
-  /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K].
+  /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K],
+  /// its columns as they are or in quad order.
   Value scaledDot(Value a, Value aScale, Value b, Value bScale,
-                  Value accumulator);
+                  Value accumulator, bool inQuads = false);
   Value scan(Value tile, int64_t dim); ///< running sums
   std::pair<Value, Value> selectTopk(Value scores, Value ids, int64_t k);
 

@@ -176,13 +176,11 @@ public:
       return;
     }
     ExpertsShape wide = shape;
-    if (shape.xScale) {
-      widen = compileProgram(
-          [&](TileProgram &p) { mlir::varve::buildWidenRows(p, shape); });
-      wide.x = parseType("bf16");
-      wide.xScale = {};
-      wide.xBlock = 0;
-    }
+    arrange = compileProgram(
+        [&](TileProgram &p) { mlir::varve::buildArrangeRows(p, shape); });
+    wide.x = parseType("bf16");
+    wide.xScale = {};
+    wide.xBlock = 0;
     auto stream = [&](bool isSorted) {
       ExpertsStrategy own = strategy;
       own.isSorted = isSorted;
@@ -198,17 +196,18 @@ public:
 
   explicit operator bool() const {
     return small && count && scan && order && grouped &&
-           (widen || strategy.stages == 1 || !shape.xScale);
+           (arrange || strategy.stages == 1);
   }
 
   /// x, and its scales, as the products take them.
   std::vector<Argument> getInputs(ExpertsData &data) {
-    if (!widen)
+    if (!arrange)
       return data.getInputs();
-    numbers = HostArray(parseType("bf16"), data.x.numbers.shape);
+    numbers =
+        HostArray(parseType("bf16"), {data.x.rows, getArrangedColumns(shape)});
     std::vector<Argument> arguments = data.getInputs();
     arguments.push_back(numbers.view());
-    widen->run(arguments, true);
+    arrange->run(arguments, true);
     return {numbers.view()};
   }
 
@@ -247,7 +246,7 @@ public:
 private:
   ExpertsShape shape;
   ExpertsStrategy strategy;
-  std::unique_ptr<Kernel> small, count, scan, order, grouped, widen;
+  std::unique_ptr<Kernel> small, count, scan, order, grouped, arrange;
   HostArray numbers;
 };
 
