@@ -29,8 +29,9 @@ def Tile_DotOp : Tile_Op<"dot", [
     the product, which is then one sum: their products are the same numbers.
 
     `b` in `quads` has the columns of each 128 in the order in which quads of
-    lanes take those of `a` (QuadOrder.h): as [4, 4, 2, 4], transposed to
-    [1, 3, 0, 2] for numbers of 16 bits and to [1, 2, 0, 3] for those of 8. `a`
+    lanes take those of `a` (QuadOrder.h): [4, 4, 2, 4] transposed to
+    [1, 3, 0, 2] for numbers of 16 bits, [4, 4, 4, 2] transposed to [0, 3, 1, 2]
+    for those of 8. `a`
     and all scales stay in the order of K.
 
     C1: operands and accumulator have rank 2; K agrees, and the accumulator is

@@ -75,12 +75,20 @@ static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
                            /*stages=*/1, warps, Attribute());
 }
 
-/// Bytes of a stage of a block's ring, and the columns of its result.
+/// Whether tiles of `rows` are multiplied as codes: with few of them unpacking
+/// takes the time, and 8-bit numbers take the least; with many, adding up sums
+/// of 32 columns would.
+static bool keepsCodes(const ExpertsShape &shape, int64_t rows) {
+  return rows <= 16 && canKeepCodes(shape);
+}
+
+/// Bytes of a stage of a block's ring.
 static int64_t getStageBytes(const ExpertsShape &shape, int64_t rows,
                              int64_t columns, int64_t depth, int64_t parts) {
   int64_t codes = depth * shape.weight.getIntOrFloatBitWidth() / 8;
-  return parts * columns * (codes + depth / shape.blockColumns) +
-         rows * depth * 2;
+  // Numbers, or codes and their scales.
+  int64_t row = keepsCodes(shape, rows) ? depth + depth / 128 * 4 : depth * 2;
+  return parts * columns * (codes + depth / shape.blockColumns) + rows * row;
 }
 
 static int64_t getParts(const ExpertsShape &shape, int64_t rows) {
@@ -201,27 +209,30 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
     strategy.parts = getParts(shape, strategy.rows);
     strategy.isSorted = strategy.rows > 1;
     strategy.isSparse = strategy.rows == kLeastRows;
+    strategy.keepsCodes = keepsCodes(shape, strategy.rows);
     strategy.rows = std::max(strategy.rows, kLeastRows);
   }
-  ExpertsShape wide = shape;
+  ExpertsShape arranged = shape;
   if (isStreamed) {
-    // Rows as numbers in quad order, once for all blocks.
-    wide.x = BFloat16Type::get(builder.getContext());
-    wide.xScale = Type();
-    wide.xBlock = 0;
+    // Once for all blocks.
+    arranged = getArrangedShape(shape, strategy);
     plan::LinearAttr count =
         cast<plan::DeviceTensorType>(inputs[0].getType()).getShape()[0];
-    Value rows = builder.allocate(
-        {count, builder.size(getArrangedColumns(shape))}, wide.x);
-    inputs.push_back(rows);
-    ProgramKernel program(builder, "arrange", strategy.warps, inputs);
-    buildArrangeRows(program.program, shape);
-    inputs = {rows};
+    int64_t columns = getArrangedColumns(shape);
+    SmallVector<Value> rows = {
+        builder.allocate({count, builder.size(columns)}, arranged.x)};
+    if (arranged.xScale)
+      rows.push_back(
+          builder.allocate({count, builder.size(columns / arranged.xBlock)},
+                           arranged.xScale));
+    llvm::append_range(inputs, rows);
+    launch("arrange", inputs, buildArrangeRows);
+    inputs = rows;
   }
   auto launchStreamed = [&] {
     ProgramKernel program(builder, "stream", strategy.warps + kExpertsLoadWarps,
                           inputs);
-    buildStreamedExperts(program.program, wide, strategy);
+    buildStreamedExperts(program.program, arranged, strategy);
   };
   if (!strategy.isSorted || (!isStreamed && strategy.rows == 1)) {
     inputs.push_back(ids);

@@ -47,11 +47,17 @@ const DotFamily &getFmaFamily();
 /// mma.sync (DotFamilyMma.cpp).
 const DotFamily &getMmaFamily();
 
-/// Whether a warpgroup product multiplies codes by their scales in registers
-/// before: those of a left operand in shared memory, f4E2M1FN with a power of
-/// two for 32 or more columns of a row, beside bf16 in quad order. bf16 has the
-/// range of the scales, so that this is exact.
+/// Whether a warpgroup product takes codes of a left operand in shared memory
+/// from registers, times their scales: f4E2M1FN with a power of two for 32 or
+/// more columns of a row, beside bf16 in quad order. bf16 has the range of the
+/// scales, so that this is exact.
 bool foldsScales(DotOp op);
+/// The same beside scaled f8E4M3FN, without the codes' scales: each is that of
+/// an instruction's 32 columns, whose sum is multiplied by it. Such sums keep
+/// 13 bits behind the leading one of their largest product, and a product has
+/// six bits: those above 2^-7 of the largest are added as they are.
+bool scalesSums(DotOp op);
+inline bool takesCodes(DotOp op) { return foldsScales(op) || scalesSums(op); }
 
 /// The family for a product: the one that the strategy asks for, if it accepts
 /// the product, else the first that does.

@@ -52,6 +52,10 @@ std::optional<::varve::NumericType> getNumericType(Type type) {
   return std::nullopt;
 }
 
+/// Columns that share a scale of codes, and that an instruction of 8-bit numbers
+/// multiplies.
+constexpr int64_t kScaledColumns = 32;
+
 struct Operand {
   Type element;
   ArrayRef<int64_t> shape;
@@ -67,17 +71,33 @@ Operand getOperand(Value value) {
 
 } // namespace
 
-bool mlir::varve::tile::foldsScales(DotOp op) {
+/// Whether the left operand is codes whose scales are powers of two for 32
+/// columns of a row at least, beside columns in quad order.
+static bool hasCodesInQuads(DotOp op) {
   auto a = dyn_cast<BufferType>(op.getA().getType());
   if (!a || !isa<Float4E2M1FNType>(a.getElementType()) || !op.getAScale() ||
-      op.getBScale() || op.getATransposed() || !op.getBInQuads() ||
-      !getOperand(op.getB()).element.isBF16())
+      op.getATransposed() || !op.getBInQuads())
     return false;
   auto scale = cast<RankedTensorType>(op.getAScale().getType());
-  constexpr int64_t kColumns = kQuadBlock / kQuadShape[0];
   return isa<Float8E8M0FNUType>(scale.getElementType()) &&
          scale.getShape()[0] == op.getM() &&
-         op.getK() / scale.getShape()[1] % kColumns == 0;
+         op.getK() / scale.getShape()[1] % kScaledColumns == 0;
+}
+
+bool mlir::varve::tile::foldsScales(DotOp op) {
+  return hasCodesInQuads(op) && !op.getBScale() &&
+         getOperand(op.getB()).element.isBF16();
+}
+
+bool mlir::varve::tile::scalesSums(DotOp op) {
+  if (!hasCodesInQuads(op) || !op.getBScale() ||
+      !isa<Float8E4M3FNType>(getOperand(op.getB()).element))
+    return false;
+  auto a = cast<RankedTensorType>(op.getAScale().getType());
+  auto b = cast<RankedTensorType>(op.getBScale().getType());
+  return op.getK() / a.getShape()[1] == kScaledColumns &&
+         op.getK() / b.getShape()[1] % kQuadBlock == 0 &&
+         b.getShape()[0] == op.getN();
 }
 
 namespace {
@@ -90,11 +110,11 @@ public:
 
   bool accepts(DotOp op, const DotContext &context) const override {
     Operand a = getOperand(op.getA()), b = getOperand(op.getB());
-    bool isFolded = foldsScales(op);
-    if (op.getBInQuads() && !isFolded)
+    bool isFolded = foldsScales(op), isInRegisters = takesCodes(op);
+    if (op.getBInQuads() && !isInRegisters)
       return false;
     // The registers' type is that of the other operand.
-    if (isFolded)
+    if (isInRegisters)
       a.element = b.element;
     for (Type element : {a.element, b.element}) {
       std::optional<::varve::NumericType> type = getNumericType(element);
@@ -106,7 +126,8 @@ public:
     if (bits != b.element.getIntOrFloatBitWidth() ||
         (bits == 16 && a.element != b.element))
       return false;
-    if (bits == 8 && context.target.supports(::varve::Feature::ShortFp8Sums) &&
+    // Sums of one instruction are long enough.
+    if (bits == 8 && !isInRegisters && context.target.supports(::varve::Feature::ShortFp8Sums) &&
         !(context.strategy && context.strategy.getShortSums()))
       return false;
     int64_t step = 256 / bits;
@@ -145,7 +166,7 @@ public:
       layouts.a = OperandLayoutAttr::get(mlirContext, 0, accumulator,
                                          a.element.getIntOrFloatBitWidth());
     // A scale per row lies where the row does.
-    if (Value scale = op.getAScale(); scale && !foldsScales(op)) {
+    if (Value scale = op.getAScale(); scale && !takesCodes(op)) {
       auto type = cast<RankedTensorType>(scale.getType());
       if (type.getShape()[0] == op.getM() && type.getShape()[1] == 1)
         layouts.aScale = accumulator;

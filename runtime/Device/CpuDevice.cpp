@@ -233,6 +233,8 @@ public:
   }
 
   void upload(uint64_t to, Bytes from) override {
+    if (from.empty())
+      return;
     std::memcpy(reinterpret_cast<void *>(to), from.data(), from.size());
   }
   void upload(uint64_t to, int64_t bytes, int64_t granule,
@@ -244,6 +246,9 @@ public:
                    static_cast<size_t>(std::min(piece, bytes - begin))});
   }
   void download(std::span<uint8_t> to, uint64_t from) override {
+    // Nothing may lie at a null pointer, which memcpy does not take.
+    if (to.empty())
+      return;
     std::memcpy(to.data(), reinterpret_cast<void *>(from), to.size());
   }
   void copy(uint64_t to, uint64_t from, int64_t bytes) override {

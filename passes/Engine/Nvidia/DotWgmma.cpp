@@ -12,11 +12,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Engine/Nvidia/DotWgmma.h"
+#include "dialects/Tile/QuadOrder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Engine/Nvidia/AsyncBarrier.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
-#include "passes/Engine/Nvidia/FoldedCodes.h"
 #include "passes/Engine/Nvidia/Lowering.h"
+#include "passes/Engine/Nvidia/MmaOperand.h"
+#include "passes/Engine/Nvidia/RegisterCodes.h"
 #include "passes/Engine/Nvidia/Wgmma.h"
 #include "passes/Tile/DotFamily.h"
 
@@ -99,6 +101,8 @@ private:
                   const SharedBuffer &buffer, bool isMNMajor, bool isLeft);
   void readRegisters(Lowering &lowering, Plan &plan, Value tile);
   SharedBuffer makeShared(Lowering &lowering, Plan &plan, Value operand);
+  void start(Lowering &lowering, Plan &plan, MutableArrayRef<Value> registers,
+             int64_t begin, int64_t end, std::optional<Value> accumulate);
   void multiply(Lowering &lowering, Plan &plan,
                 MutableArrayRef<Value> registers, int64_t begin, int64_t end,
                 std::optional<Value> accumulate);
@@ -106,6 +110,7 @@ private:
                       MutableArrayRef<Value> registers,
                       std::optional<Value> accumulate);
   LogicalResult lowerScaled(Lowering &lowering, DotOp op, Plan &plan);
+  void multiplyCodes(Lowering &lowering, DotOp op, Plan &plan);
 };
 
 } // namespace
@@ -193,8 +198,8 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
     return cast<RankedTensorType>(operand.getType()).getElementType();
   };
   plan.instruction.n = plan.layout.getN();
-  bool isFolded = foldsScales(op);
-  plan.instruction.aType = getElement(isFolded ? op.getB() : op.getA());
+  bool isOfCodes = takesCodes(op);
+  plan.instruction.aType = getElement(isOfCodes ? op.getB() : op.getA());
   plan.instruction.bType = getElement(op.getB());
   plan.instruction.aMNMajor = op.getATransposed();
   plan.instruction.bMNMajor = !op.getBTransposed();
@@ -225,7 +230,7 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
   auto operandLayout = aTile ? dyn_cast<OperandLayoutAttr>(aTile.getEncoding())
                              : OperandLayoutAttr();
   bool aInRegisters =
-      isFolded ||
+      isOfCodes ||
       (operandLayout && operandLayout.getIndex() == 0 &&
        operandLayout.getParent() == plan.layout && !op.getATransposed());
   if (!aInRegisters) {
@@ -269,7 +274,7 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
   if (!aInRegisters)
     enter(aBuffer);
   enter(bBuffer);
-  if (aInRegisters && !isFolded)
+  if (aInRegisters && !isOfCodes)
     readRegisters(lowering, plan, op.getA());
   if (!aInRegisters)
     readShared(lowering, plan, plan.a, aBuffer, op.getATransposed(),
@@ -283,9 +288,9 @@ LogicalResult WgmmaDot::makePlan(Lowering &lowering, DotOp op, Plan &plan) {
 // Products
 //===----------------------------------------------------------------------===//
 
-/// Starts the instructions for begin <= k < end and closes their group.
-/// Without a value, `accumulate` is false for the first of each tile.
-void WgmmaDot::multiply(Lowering &lowering, Plan &plan,
+/// Starts the instructions for begin <= k < end. Without a value, `accumulate`
+/// is false for the first of each tile.
+void WgmmaDot::start(Lowering &lowering, Plan &plan,
                         MutableArrayRef<Value> registers, int64_t begin,
                         int64_t end, std::optional<Value> accumulate) {
   Code &code = lowering.code;
@@ -313,7 +318,14 @@ void WgmmaDot::multiply(Lowering &lowering, Plan &plan,
             tile.begin());
       }
     }
-  commitWgmma(code.builder, code.loc);
+}
+
+/// As `start`, and closes their group.
+void WgmmaDot::multiply(Lowering &lowering, Plan &plan,
+                        MutableArrayRef<Value> registers, int64_t begin,
+                        int64_t end, std::optional<Value> accumulate) {
+  start(lowering, plan, registers, begin, end, accumulate);
+  commitWgmma(lowering.code.builder, lowering.code.loc);
 }
 
 /// Codes are unpacked for a part of K while the products of the part before
@@ -350,6 +362,10 @@ LogicalResult WgmmaDot::lower(Lowering &lowering, DotOp op) {
   if (failed(makePlan(lowering, op, plan)))
     return failure();
   bool isFolded = foldsScales(op);
+  if (scalesSums(op)) {
+    multiplyCodes(lowering, op, plan);
+    return success();
+  }
   if (!isFolded && (op.getAScale() || op.getBScale()))
     return lowerScaled(lowering, op, plan);
 
@@ -389,11 +405,12 @@ class Scales {
 public:
   /// Of the rows (dim 0) or columns (dim 1) of `accumulator`; `scale` is null
   /// where there are none.
-  Scales(Lowering &lowering, Value scale, RankedTensorType accumulator,
-         unsigned dim, int64_t k)
-      : lowering(lowering), dim(dim), map(lowering.getMap(accumulator)) {
+  Scales(Lowering &lowering, DotOp op, Value scale, unsigned dim)
+      : lowering(lowering), dim(dim), map(lowering.getMap(op.getType())) {
     if (!scale)
       return;
+    RankedTensorType accumulator = op.getType();
+    int64_t k = op.getK();
     tile = lowering.getTile(scale);
     ArrayRef<int64_t> shape = tile->type.getShape();
     perScale = accumulator.getShape()[dim] / shape[0];
@@ -403,9 +420,13 @@ public:
                 tile->type.getEncoding() == accumulator.getEncoding();
     if (isUniform || isAligned)
       return;
-    buffer = lowering.allocateBuffer(
-        BufferType::get(shape, tile->type.getElementType()));
-    lowering.writeBuffer(*tile, *buffer);
+    if (Value source = getSourceBuffer(scale, op)) {
+      buffer = lowering.getBuffer(source);
+    } else {
+      buffer = lowering.allocateBuffer(
+          BufferType::get(shape, tile->type.getElementType()));
+      lowering.writeBuffer(*tile, *buffer);
+    }
     lowering.beforeRead(buffer->range);
     base = lowering.getBase(map);
   }
@@ -470,8 +491,8 @@ LogicalResult WgmmaDot::lowerScaled(Lowering &lowering, DotOp op, Plan &plan) {
                                    Twine(plan.instruction.getK()));
   AsyncProducts &products = *lowering.products;
   SmallVector<Value> sums = lowering.getTile(op.getAccumulator()).registers;
-  Scales rows(lowering, op.getAScale(), op.getType(), 0, plan.k);
-  Scales columns(lowering, op.getBScale(), op.getType(), 1, plan.k);
+  Scales rows(lowering, op, op.getAScale(), 0);
+  Scales columns(lowering, op, op.getBScale(), 1);
   // What other threads write behind the next barrier must have been read.
   llvm::DenseMap<std::pair<Value, Value>, Value> factors;
   for (int64_t k = 0; k < plan.k; k += block) {
@@ -495,6 +516,66 @@ LogicalResult WgmmaDot::lowerScaled(Lowering &lowering, DotOp op, Plan &plan) {
   }
   lowering.setTile(op.getResult(), sums);
   return success();
+}
+
+/// Products of one instruction along K have sums of their own. Those of a block
+/// are under way while codes of the next one are unpacked.
+void WgmmaDot::multiplyCodes(Lowering &lowering, DotOp op, Plan &plan) {
+  Code &code = lowering.code;
+  AsyncProducts &products = *lowering.products;
+  const LayoutMap &map = lowering.getMap(op.getType());
+  ArrayRef<int64_t> groups = plan.layout.getWarpgroups();
+  NarrowCodes codes(lowering, op, plan.groupRow, groups[0]);
+  Scales columns(lowering, op, op.getBScale(), 1);
+  SmallVector<Value> sums = lowering.getTile(op.getAccumulator()).registers;
+  int64_t step = plan.instruction.getK();
+
+  auto startBlock = [&](int64_t block) {
+    plan.a.words.clear();
+    plan.a.words.resize(plan.rowTiles * plan.k / step * 4);
+    for (int64_t i = 0; i < plan.rowTiles; ++i)
+      for (int64_t k = block; k < block + kQuadBlock; k += step)
+        llvm::copy(codes.getWords(i, k),
+                   plan.a.words.begin() + (i * plan.k + k) / step * 4);
+    SmallVector<Value> partial;
+    for (int64_t k = block; k < block + kQuadBlock; k += step) {
+      SmallVector<Value> part;
+      for (Value sum : sums)
+        part.push_back(code.create<LLVM::UndefOp>(sum.getType()));
+      start(lowering, plan, part, k, k + step, std::nullopt);
+      llvm::append_range(partial, part);
+    }
+    commitWgmma(code.builder, code.loc);
+    return partial;
+  };
+  Value inverse =
+      code.floatConstant(code.builder.getF32Type(), NarrowCodes::kInverse);
+  auto add = [&](ValueRange partial, int64_t block) {
+    for (int64_t k = block; k < block + kQuadBlock; k += step)
+      for (size_t reg = 0; reg < sums.size(); ++reg) {
+        // One after the other: together they may be infinite beside a zero.
+        Value product = code.create<arith::MulFOp>(
+            partial[(k - block) / step * sums.size() + reg],
+            codes.getFactor(map.getOffset(reg)[0], k));
+        Value column =
+            code.create<arith::MulFOp>(columns.get(reg, k), inverse);
+        sums[reg] = code.create<math::FmaOp>(product, column, sums[reg]);
+      }
+  };
+  SmallVector<Value> partial = startBlock(0);
+  for (int64_t block = 0; block < plan.k; block += kQuadBlock) {
+    SmallVector<Value> next;
+    if (block + kQuadBlock < plan.k) {
+      products.afterPart();
+      next = startBlock(block + kQuadBlock);
+      partial = waitWgmma(code.builder, code.loc, 1, partial);
+    } else {
+      partial = products.finishNow(partial);
+    }
+    add(partial, block);
+    partial = std::move(next);
+  }
+  lowering.setTile(op.getResult(), sums);
 }
 
 std::unique_ptr<DotLowering> mlir::varve::nvidia::createWgmmaDot() {

@@ -352,9 +352,10 @@ LogicalResult Lowering::lowerTileOp(Operation *op) {
       .Case([&](DotOp op) -> LogicalResult {
         Attribute layout = op.getType().getEncoding();
         if (op.getBInQuads() &&
-            !(isa_and_present<WgmmaLayoutAttr>(layout) && foldsScales(op)))
-          return refuse(op, "only warpgroup products of codes with scales that "
-                            "fold take columns in quad order");
+            !(isa_and_present<WgmmaLayoutAttr>(layout) && takesCodes(op)))
+          return refuse(op, "only warpgroup products of 4-bit codes whose "
+                            "scales are powers of two take columns in quad "
+                            "order");
         if (DotLowering *dot = getDotLowering(layout))
           return dot->lower(*this, op);
         return op.emitOpError()

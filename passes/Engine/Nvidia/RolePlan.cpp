@@ -210,7 +210,7 @@ RolePlan::RolePlan(PipelineOp pipeline) {
         if (isa<BufferType>(operand.getType()))
           read(operand, /*isAsync=*/isa_and_present<WgmmaLayoutAttr>(
                             dot.getType().getEncoding()) &&
-                            (operand != dot.getA() || !foldsScales(dot)));
+                            (operand != dot.getA() || !takesCodes(dot)));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (isa<BufferType>(store.getValue().getType()))
         read(store.getValue(), /*isAsync=*/true);

@@ -15,7 +15,7 @@ using namespace mlir::varve::nvidia;
 static constexpr int64_t kMaxRank = 5, kMaxBox = 256, kStrideBytes = 16;
 
 /// Whether a tensor map can describe the view, whatever its run-time sizes.
-static bool hasTensorMap(tile::ViewType view, int64_t elementBytes) {
+static bool hasTensorMap(tile::ViewType view, int64_t bits) {
   if (view.getRank() > kMaxRank)
     return false;
   int64_t stride = 1;
@@ -25,7 +25,7 @@ static bool hasTensorMap(tile::ViewType view, int64_t elementBytes) {
       stride = view.getStrides()[dim];
     if (ShapedType::isDynamic(stride))
       return false;
-    if (isLast ? stride != 1 : stride * elementBytes % kStrideBytes != 0)
+    if (isLast ? stride != 1 : stride * bits % (8 * kStrideBytes) != 0)
       return false;
     if (view.isDense() && dim > 0) {
       if (view.isDynamicDim(dim))
@@ -46,18 +46,20 @@ std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
                                                   whole.getElementType()),
                             offsets.drop_back(), shape.drop_back());
   int64_t bits = view.getElementType().getIntOrFloatBitWidth();
-  if (bits < 8 || !hasTensorMap(view, bits / 8) || !llvm::is_sorted(dims) ||
-      dims.back() != view.getRank() - 1)
+  if ((bits < 8 && bits != 4) || !hasTensorMap(view, bits) ||
+      !llvm::is_sorted(dims) || dims.back() != view.getRank() - 1)
     return std::nullopt;
-  int64_t bytes = bits / 8, last = shape.size() - 1;
+  int64_t last = shape.size() - 1;
+  auto getBytes = [&](int64_t elements) { return elements * bits / 8; };
   TensorWindow window;
+  window.isPacked = bits < 8;
   window.swizzle = whole.getLayout() ? whole.getLayout().getSwizzle() : 0;
 
   // What of the last dimension one box covers.
-  int64_t columns = window.swizzle ? window.swizzle / bytes
+  int64_t columns = window.swizzle ? window.swizzle * 8 / bits
                     : last == 0    ? std::min(shape[0], kMaxBox)
                                    : shape[last];
-  if (columns > kMaxBox || columns * bytes % kStrideBytes != 0 ||
+  if (columns > kMaxBox || getBytes(columns) % kStrideBytes != 0 ||
       shape[last] % columns != 0 || offsets[last] % columns != 0)
     return std::nullopt;
   // Without panels, rows follow each other without gaps.
@@ -91,7 +93,7 @@ std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
                       : static_cast<int64_t>(i) == last - 1 ? step
                                                             : shape[i];
   int64_t boxRows = rows / inner * step;
-  window.pieceBytes = boxRows * columns * bytes;
+  window.pieceBytes = getBytes(boxRows * columns);
   for (int64_t column = 0; column < shape[last]; column += columns)
     for (int64_t row = 0; row < inner; row += step) {
       TensorWindow::Piece piece;
@@ -100,7 +102,7 @@ std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
       if (last > 0)
         piece.offsets[dims[last - 1]] = row;
       int64_t panel = (offsets[last] + column) / columns;
-      piece.bytes = (panel * wholeRows + firstRow + row) * columns * bytes;
+      piece.bytes = getBytes((panel * wholeRows + firstRow + row) * columns);
       if (piece.bytes % kTensorCopyAlignment != 0 ||
           (window.swizzle && (firstRow + row) % 8 != 0))
         return std::nullopt;
@@ -111,6 +113,7 @@ std::optional<TensorWindow> mlir::varve::nvidia::planTensorWindow(
 
 /// Coordinates of a piece, innermost first.
 static SmallVector<Value> getCoordinates(OpBuilder &builder, Location loc,
+                                         const TensorWindow &window,
                                          const TensorWindow::Piece &piece,
                                          ValueRange corner) {
   SmallVector<Value> result;
@@ -124,6 +127,12 @@ static SmallVector<Value> getCoordinates(OpBuilder &builder, Location loc,
           loc, value,
           arith::ConstantOp::create(
               builder, loc, builder.getI32IntegerAttr(piece.offsets[dim])));
+    // To a copy, two 4-bit elements are one.
+    if (window.isPacked && result.empty())
+      value = builder.createOrFold<arith::ShRSIOp>(
+          loc, value,
+          arith::ConstantOp::create(builder, loc,
+                                    builder.getI32IntegerAttr(1)));
     result.push_back(value);
   }
   return result;
@@ -145,7 +154,7 @@ void mlir::varve::nvidia::loadTensorWindow(OpBuilder &builder, Location loc,
   for (const TensorWindow::Piece &piece : window.pieces)
     NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
         builder, loc, getPieceAddress(builder, loc, buffer, piece), map,
-        getCoordinates(builder, loc, piece, corner), barrier,
+        getCoordinates(builder, loc, window, piece, corner), barrier,
         /*im2colOffsets=*/ValueRange(), /*multicastMask=*/Value(),
         /*l2CacheHint=*/Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/true,
         /*group=*/NVVM::CTAGroupKindAttr(), /*predicate=*/Value());
@@ -158,7 +167,7 @@ void mlir::varve::nvidia::storeTensorWindow(OpBuilder &builder, Location loc,
   for (const TensorWindow::Piece &piece : window.pieces)
     NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(
         builder, loc, map, getPieceAddress(builder, loc, buffer, piece),
-        getCoordinates(builder, loc, piece, corner), /*l2CacheHint=*/Value(),
+        getCoordinates(builder, loc, window, piece, corner), /*l2CacheHint=*/Value(),
         NVVM::TMAStoreMode::TILE, /*predicate=*/Value());
   NVVM::CpAsyncBulkCommitGroupOp::create(builder, loc);
 }

@@ -21,6 +21,8 @@ struct TensorWindow {
   SmallVector<int64_t> box;
   /// Bytes, 0 without.
   int64_t swizzle = 0;
+  /// Whether elements have 4 bits; the last coordinate is then even.
+  bool isPacked = false;
   struct Piece {
     /// From the tile's corner, per dimension of the view.
     SmallVector<int64_t> offsets;

@@ -177,13 +177,14 @@ void Lowering::packColumns(const Array &source, int64_t n, int64_t k,
 
 /// The column of K that lies at `stored` in quad order.
 static Value getQuadColumn(Code &code, Value stored, unsigned bits) {
+  QuadOrder order = QuadOrder::get(bits);
   int64_t strides[] = {0, 0, 0, 1};
   for (size_t dim = 3; dim > 0; --dim)
-    strides[dim - 1] = strides[dim] * kQuadShape[dim];
+    strides[dim - 1] = strides[dim] * order.shape[dim];
   Value column =
       code.mul(code.div(stored, code.index(kQuadBlock)), code.index(kQuadBlock));
-  for (int64_t dim : llvm::reverse(getQuadOrder(bits))) {
-    Value size = code.index(kQuadShape[dim]);
+  for (int64_t dim : llvm::reverse(order.order)) {
+    Value size = code.index(order.shape[dim]);
     column = code.add(
         column, code.mul(code.rem(stored, size), code.index(strides[dim])));
     stored = code.div(stored, size);

@@ -71,6 +71,8 @@ struct ExpertsStrategy {
   bool isSorted = true;
   /// Whether there is a tile for every pair, since most have their own.
   bool isSparse = false;
+  /// Whether rows stay codes (`canKeepCodes`).
+  bool keepsCodes = false;
 };
 
 /// Warps that copy for those that multiply.
@@ -111,10 +113,17 @@ void buildGroupedExperts(TileProgram &program, const ExpertsShape &shape,
 bool canStreamExperts(const ExpertsShape &shape);
 /// The columns of arranged rows: K, and zeros up to a whole block.
 int64_t getArrangedColumns(const ExpertsShape &shape);
-/// Rows as streamed products take them: bf16, in quad order. Arguments: x, bf16
-/// or codes [rows, K], and the scales of codes; the result [rows, columns].
-void buildArrangeRows(TileProgram &program, const ExpertsShape &shape);
-/// Arguments: x, arranged; ends, tileEnds, order if sorted, else ids [P]; weights
+/// Whether rows may stay the codes that they are.
+bool canKeepCodes(const ExpertsShape &shape);
+/// Rows as streamed products take them: bf16 or codes, in quad order.
+/// Arguments: x, bf16 or codes [rows, K], and the scales of codes; the result
+/// [rows, columns], and of codes their scales, f32 [rows, columns / 128].
+void buildArrangeRows(TileProgram &program, const ExpertsShape &shape,
+                      const ExpertsStrategy &strategy);
+/// The shape of a product of arranged rows.
+ExpertsShape getArrangedShape(const ExpertsShape &shape,
+                              const ExpertsStrategy &strategy);
+/// Arguments: x, arranged, and the scales of codes; ends, tileEnds, order if sorted, else ids [P]; weights
 /// and their scales; routing weights; results, as for `buildExperts`. The
 /// function has kExpertsLoadWarps more warps than the strategy.
 void buildStreamedExperts(TileProgram &program, const ExpertsShape &shape,

@@ -33,11 +33,17 @@ int64_t mlir::varve::getArrangedColumns(const ExpertsShape &shape) {
   return llvm::alignTo(shape.K, kQuadBlock);
 }
 
-/// Blocks [n, 128] of 16-bit numbers in quad order. Tiles have four dimensions:
-/// first words go before quarters, then places before both quarters and halves.
+/// Blocks [n, 128] in quad order. Tiles have four dimensions at most, so 16-bit
+/// numbers take two steps: words go before quarters, then places before both
+/// quarters and halves.
 static Value toQuads(TileProgram &p, Value blocks) {
   int64_t count = TileProgram::getShape(blocks)[0];
-  auto [quarters, words, halves, places] = kQuadShape;
+  if (TileProgram::getElement(blocks).getIntOrFloatBitWidth() == 8) {
+    auto [groups, words, bytes, halves] = QuadOrder::get(8).shape;
+    Value tile = p.reshape(blocks, {count * groups, words * bytes, halves});
+    return p.reshape(p.transpose(tile, {0, 2, 1}), {count, kQuadBlock});
+  }
+  auto [quarters, words, halves, places] = QuadOrder::get(16).shape;
   Value tile = p.reshape(blocks, {count, quarters, words, halves * places});
   tile = p.transpose(tile, {0, 2, 1, 3});
   tile = p.reshape(tile, {count * words, quarters, halves, places});
@@ -45,8 +51,25 @@ static Value toQuads(TileProgram &p, Value blocks) {
   return p.reshape(tile, {count, kQuadBlock});
 }
 
-void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape) {
-  Type bf16 = p.builder.getBF16Type();
+bool mlir::varve::canKeepCodes(const ExpertsShape &shape) {
+  return isa<Float8E4M3FNType>(shape.x) &&
+         isa_and_present<Float8E8M0FNUType>(shape.xScale) &&
+         shape.xBlock % kQuadBlock == 0 && shape.blockColumns == 32;
+}
+
+ExpertsShape mlir::varve::getArrangedShape(const ExpertsShape &shape,
+                                           const ExpertsStrategy &strategy) {
+  ExpertsShape result = shape;
+  MLIRContext *context = shape.x.getContext();
+  result.x = strategy.keepsCodes ? shape.x : BFloat16Type::get(context);
+  result.xScale = strategy.keepsCodes ? Float32Type::get(context) : Type();
+  result.xBlock = strategy.keepsCodes ? kQuadBlock : 0;
+  return result;
+}
+
+void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape,
+                                   const ExpertsStrategy &strategy) {
+  ExpertsShape arranged = getArrangedShape(shape, strategy);
   int64_t unit = shape.xScale ? std::lcm(shape.xBlock, kQuadBlock) : kQuadBlock;
   int64_t rows = 8, columns = llvm::alignTo(512, unit);
   columns = std::min<int64_t>(columns, llvm::alignTo(shape.K, unit));
@@ -55,20 +78,30 @@ void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape) {
     scales = p.addRows(
         {static_cast<int64_t>(llvm::divideCeil(shape.K, shape.xBlock))},
         shape.xScale);
-  Value result = p.addRows({getArrangedColumns(shape)}, bf16);
+  Value result = p.addRows({getArrangedColumns(shape)}, arranged.x);
   Value row = p.mul(p.programId(1), p.index(rows));
   Value column = p.mul(p.programId(0), p.index(columns));
   Value numbers = p.load(x, {row, column}, {rows, columns});
   if (scales) {
-    SmallVector<int64_t> blocks = {rows, columns / shape.xBlock, shape.xBlock};
-    Value factors = p.load(
-        scales, {row, p.div(column, p.index(shape.xBlock))}, {rows, blocks[1]});
-    numbers = p.mul(p.reshape(p.convert(numbers, p.f32()), blocks),
-                    p.broadcast(p.convert(factors, p.f32()), blocks, {0, 1}));
-    numbers = p.convert(p.reshape(numbers, {rows, columns}), bf16);
+    int64_t groups = columns / shape.xBlock;
+    Value factors =
+        p.convert(p.load(scales, {row, p.div(column, p.index(shape.xBlock))},
+                         {rows, groups}),
+                  p.f32());
+    auto repeat = [&](int64_t count) {
+      return p.reshape(p.broadcast(factors, {rows, groups, count}, {0, 1}),
+                       {rows, groups * count});
+    };
+    if (strategy.keepsCodes)
+      p.store(repeat(shape.xBlock / kQuadBlock),
+              p.addRows({getArrangedColumns(shape) / kQuadBlock}, p.f32()),
+              {row, p.div(column, p.index(kQuadBlock))});
+    else
+      numbers = p.convert(
+          p.mul(p.convert(numbers, p.f32()), repeat(shape.xBlock)), arranged.x);
   }
-  numbers = toQuads(p, p.reshape(numbers, {rows * columns / kQuadBlock,
-                                           kQuadBlock}));
+  numbers = toQuads(
+      p, p.reshape(numbers, {rows * columns / kQuadBlock, kQuadBlock}));
   p.store(p.reshape(numbers, {rows, columns}), result, {row, column});
   p.finish({p.getConstant(llvm::divideCeil(shape.K, columns)),
             p.getSize(x, 0).ceilDiv(rows)});
@@ -112,6 +145,9 @@ private:
 void ExpertsStream::addArguments() {
   parts = shape.isGated ? 2 : strategy.parts;
   x = p.addRows({getArrangedColumns(shape)}, shape.x);
+  if (shape.xScale)
+    xScales =
+        p.addRows({getArrangedColumns(shape) / shape.xBlock}, shape.xScale);
   if (strategy.isSorted) {
     ends = p.addView({shape.experts}, p.i32());
     tileEnds = p.addView({shape.experts}, p.i32());
@@ -180,6 +216,9 @@ RingType ExpertsStream::getRingType() {
         BufferType::get({BN, BK / shape.blockColumns}, shape.weightScale));
   }
   buffers.push_back(makeBuffer({strategy.rows, BK}, shape.x, 128));
+  if (shape.xScale)
+    buffers.push_back(
+        BufferType::get({strategy.rows, BK / shape.xBlock}, shape.xScale));
   return RingType::get(context, strategy.stages, buffers);
 }
 
@@ -206,20 +245,26 @@ void ExpertsStream::fillStage(Value ring, Value k, Value rows) {
     copy(weightScales[weight], column, p.div(k, p.index(shape.blockColumns)),
          stage.getBuffers()[2 * part + 1]);
   }
-  GatherCopyOp::create(p.builder, p.loc, x, rows, k, /*table=*/Value(),
-                       /*sequences=*/Value(), stage.getBuffers().back(),
-                       IntegerAttr(), CacheHint::Normal);
+  auto gather = [&](Value view, Value column, Value buffer) {
+    GatherCopyOp::create(p.builder, p.loc, view, rows, column,
+                         /*table=*/Value(), /*sequences=*/Value(), buffer,
+                         IntegerAttr(), CacheHint::Normal);
+  };
+  gather(x, k, stage.getBuffers()[2 * parts]);
+  if (xScales)
+    gather(xScales, p.div(k, p.index(shape.xBlock)), stage.getBuffers().back());
   tile::CommitOp::create(p.builder, p.loc, ring, stage.getSlot());
 }
 
 Values ExpertsStream::multiplyStage(Value ring, ValueRange sums) {
   auto stage = ReceiveOp::create(p.builder, p.loc, ring);
   Values next;
+  Value scales = xScales ? p.read(stage.getBuffers().back()) : Value();
   for (int64_t part = 0; part < parts; ++part)
     next.push_back(p.scaledDot(stage.getBuffers()[2 * part],
                                p.read(stage.getBuffers()[2 * part + 1]),
-                               stage.getBuffers().back(), Value(), sums[part],
-                               /*inQuads=*/true));
+                               stage.getBuffers()[2 * parts], scales,
+                               sums[part], /*inQuads=*/true));
   ReleaseOp::create(p.builder, p.loc, ring, stage.getSlot());
   return next;
 }

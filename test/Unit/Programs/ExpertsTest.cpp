@@ -175,18 +175,14 @@ public:
       grouped = compile(mlir::varve::buildGroupedExperts);
       return;
     }
-    ExpertsShape wide = shape;
-    arrange = compileProgram(
-        [&](TileProgram &p) { mlir::varve::buildArrangeRows(p, shape); });
-    wide.x = parseType("bf16");
-    wide.xScale = {};
-    wide.xBlock = 0;
+    ExpertsShape arranged = getArrangedShape(shape, strategy);
+    arrange = compile(mlir::varve::buildArrangeRows);
     auto stream = [&](bool isSorted) {
       ExpertsStrategy own = strategy;
       own.isSorted = isSorted;
       return compileProgram(
           [&](TileProgram &p) {
-            mlir::varve::buildStreamedExperts(p, wide, own);
+            mlir::varve::buildStreamedExperts(p, arranged, own);
           },
           strategy.warps + mlir::varve::kExpertsLoadWarps);
     };
@@ -203,12 +199,19 @@ public:
   std::vector<Argument> getInputs(ExpertsData &data) {
     if (!arrange)
       return data.getInputs();
-    numbers =
-        HostArray(parseType("bf16"), {data.x.rows, getArrangedColumns(shape)});
+    ExpertsShape arranged = getArrangedShape(shape, strategy);
+    int64_t columns = getArrangedColumns(shape);
+    numbers = HostArray(arranged.x, {data.x.rows, columns});
+    if (arranged.xScale)
+      scales =
+          HostArray(arranged.xScale, {data.x.rows, columns / arranged.xBlock});
+    std::vector<Argument> rows = {numbers.view()};
+    if (arranged.xScale)
+      rows.push_back(scales.view());
     std::vector<Argument> arguments = data.getInputs();
-    arguments.push_back(numbers.view());
+    llvm::append_range(arguments, rows);
     arrange->run(arguments, true);
-    return {numbers.view()};
+    return rows;
   }
 
   void runSmall(ExpertsData &data, ExpertsData::Result &result) {
@@ -247,7 +250,7 @@ private:
   ExpertsShape shape;
   ExpertsStrategy strategy;
   std::unique_ptr<Kernel> small, count, scan, order, grouped, arrange;
-  HostArray numbers;
+  HostArray numbers, scales;
 };
 
 void check(const ExpertsShape &shape, const ExpertsStrategy &strategy,
@@ -378,6 +381,25 @@ TEST(ProgramExpertsTest, StreamedPairToCodes) {
   ASSERT_TRUE(canStreamExperts(shape));
   check(shape, getStream(8, 1), 1e-2);
   check(shape, getStream(64, 1), 1e-2);
+}
+
+TEST(ProgramExpertsTest, StreamedRowsOfCodes) {
+  ExpertsShape shape = getPairToCodes(256, 384, 128, "bf16");
+  ASSERT_TRUE(canKeepCodes(shape));
+  ExpertsStrategy strategy = getStream(16, 1);
+  strategy.keepsCodes = true;
+  check(shape, strategy, 1e-2);
+  // Scales for more columns than a block has, and a block that is not whole.
+  shape = getShape(9, 3, 200, 352, "f8E4M3FN", "f4E2M1FN", "f32");
+  shape.xScale = parseType("f8E8M0FNU");
+  shape.xBlock = 256;
+  shape.weightScale = parseType("f8E8M0FNU");
+  shape.blockRows = 1;
+  shape.blockColumns = 32;
+  ASSERT_TRUE(canKeepCodes(shape));
+  check(shape, strategy, 1e-5);
+  shape.xBlock = 64;
+  EXPECT_FALSE(canKeepCodes(shape));
 }
 
 TEST(ProgramExpertsTest, StreamedRowsOfPairs) {
