@@ -49,6 +49,13 @@ def Tile_DotKind : Tile_EnumAttr<Tile_Enum<"DotKind", "instruction family of mat
   I32EnumAttrCase<"BlockMma", 4, "block_mma">
 ]>, "dot_kind">;
 
+def Tile_Quads : Tile_EnumAttr<Tile_Enum<"Quads", "columns that a lane of a quad takes", [
+  I32EnumAttrCase<"Words", 0, "words">,
+  I32EnumAttrCase<"Quarters", 1, "quarters">
+]>, "quads"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 def Tile_SizeKind : Tile_EnumAttr<Tile_Enum<"SizeKind", "where a run-time size of the grid comes from", [
   I32EnumAttrCase<"Dim", 0, "dim">,
   I32EnumAttrCase<"Scalar", 1, "scalar">,

@@ -95,21 +95,21 @@ static LogicalResult verifyDotScale(DotOp op, Value scale, int64_t rows,
 
 /// C4.
 static LogicalResult verifyDotQuads(DotOp op) {
-  if (!op.getBInQuads())
+  if (!op.getQuads())
     return success();
   if (!op.getBTransposed())
     return op.emitOpError() << "expected b in quads to be transposed (C4)";
   Type element = getElementTypeOf(op.getB().getType());
   unsigned bits = element.getIntOrFloatBitWidth();
-  if (bits != 8 && bits != 16)
+  bool isWide = bits == 16 && *op.getQuads() == Quads::Quarters;
+  if (bits != 8 && !isWide)
     return op.emitOpError()
-           << "expected b in quads to have elements of 8 or 16 bits (C4) but "
-              "got "
-           << element;
+           << "expected b in quads to have elements of 8 bits, or of 16 in "
+              "quarters (C4) but got "
+           << element << " in " << stringifyQuads(*op.getQuads());
   if (op.getK() % kQuadBlock != 0)
-    return op.emitOpError()
-           << "expected K beside quads to be a multiple of " << kQuadBlock
-           << " (C4) but got " << op.getK();
+    return op.emitOpError() << "expected K beside quads to be a multiple of "
+                            << kQuadBlock << " (C4) but got " << op.getK();
   return success();
 }
 

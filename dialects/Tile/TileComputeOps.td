@@ -28,11 +28,11 @@ def Tile_DotOp : Tile_Op<"dot", [
     numbers of 16 bits may be multiplied by scales that are powers of two before
     the product, which is then one sum: their products are the same numbers.
 
-    `b` in `quads` has the columns of each 128 in the order in which quads of
-    lanes take those of `a` (QuadOrder.h): [4, 4, 2, 4] transposed to
-    [1, 3, 0, 2] for numbers of 16 bits, [4, 4, 4, 2] transposed to [0, 3, 1, 2]
-    for those of 8. `a`
-    and all scales stay in the order of K.
+    `b` in `quads` has its columns in the order in which the four lanes that
+    share a row of `a` in registers take them (QuadOrder.h): in `words`, 8-bit
+    numbers, each 32 columns as [16, 2] transposed; in `quarters` each 128 as
+    [4, 4, 2, 4], transposed to [1, 3, 0, 2] for numbers of 16 bits and to
+    [1, 2, 0, 3] for those of 8. `a` and all scales stay in the order of K.
 
     C1: operands and accumulator have rank 2; K agrees, and the accumulator is
         [M, N].
@@ -40,8 +40,8 @@ def Tile_DotOp : Tile_Op<"dot", [
         bits; they are f32, bf16, f16, f8E4M3FN, f8E5M2 or f4E2M1FN.
     C3: scale shapes divide [M, K] and [N, K]; one of ka and kb divides the
         other.
-    C4: `b` in quads is transposed, its elements have 8 or 16 bits, and K is a
-        multiple of 128.
+    C4: `b` in quads is transposed, its elements have 8 bits, or 16 in quarters,
+        and K is a multiple of 128.
 
     ```mlir
     %d = tile.dot %a, %b transposed, %c
@@ -56,11 +56,12 @@ def Tile_DotOp : Tile_Op<"dot", [
   let arguments = (ins Tile_TileOrBuffer:$a, Tile_TileOrBuffer:$b,
     Tile_AccumulatorTile:$accumulator,
     Optional<Tile_ScaleTile>:$a_scale, Optional<Tile_ScaleTile>:$b_scale,
-    UnitAttr:$a_transposed, UnitAttr:$b_transposed, UnitAttr:$b_in_quads);
+    UnitAttr:$a_transposed, UnitAttr:$b_transposed,
+    OptionalAttr<Tile_Quads>:$quads);
   let results = (outs Tile_AccumulatorTile:$result);
   let assemblyFormat = [{
     $a (`transposed` $a_transposed^)? (`scaled` $a_scale^)? `,`
-    $b (`transposed` $b_transposed^)? (`quads` $b_in_quads^)?
+    $b (`transposed` $b_transposed^)? (`quads` `` $quads^)?
     (`scaled` $b_scale^)? `,` $accumulator attr-dict
     `:` type($a) (`scaled` type($a_scale)^)? `,`
     type($b) (`scaled` type($b_scale)^)?

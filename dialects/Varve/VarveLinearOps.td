@@ -43,7 +43,9 @@ def Varve_LinearOp : Varve_ComputeOp<"linear", [AttrSizedOperandSegments]> {
 
     `short_sums` lets a target keep fewer bits of the sums of code products
     within such a block than f32 has, if its matrix instructions do: Hopper's keep
-    13 behind the point of the largest product.
+    13 behind the point of the largest product. Scales of f4E2M1FN weights that
+    are powers of two may be multiplied into the codes before, which is exact:
+    the block is then that of `x`, with several scales of `weight`.
 
     * C1: `weight` is [N, K]; K is the product of the dimensions of `x` after the
         first, N that of the result.

@@ -75,11 +75,17 @@ static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
                            /*stages=*/1, warps, Attribute());
 }
 
-/// Whether tiles of `rows` are multiplied as codes: with few of them unpacking
-/// takes the time, and 8-bit numbers take the least; with many, adding up sums
-/// of 32 columns would.
-static bool keepsCodes(const ExpertsShape &shape, int64_t rows) {
-  return rows <= 16 && canKeepCodes(shape);
+/// How tiles of `rows` are multiplied as codes, if they are. With few rows
+/// unpacking takes the time, and 8-bit numbers take the least of it; with many,
+/// adding up sums of 32 columns would.
+static std::optional<tile::Quads> keepCodes(const ExpertsShape &shape,
+                                            int64_t rows) {
+  if (!canKeepCodes(shape))
+    return std::nullopt;
+  if (rows <= 16)
+    return tile::Quads::Words;
+  return shape.hasShortSums ? std::optional(tile::Quads::Quarters)
+                            : std::nullopt;
 }
 
 /// Bytes of a stage of a block's ring.
@@ -87,7 +93,7 @@ static int64_t getStageBytes(const ExpertsShape &shape, int64_t rows,
                              int64_t columns, int64_t depth, int64_t parts) {
   int64_t codes = depth * shape.weight.getIntOrFloatBitWidth() / 8;
   // Numbers, or codes and their scales.
-  int64_t row = keepsCodes(shape, rows) ? depth + depth / 128 * 4 : depth * 2;
+  int64_t row = keepCodes(shape, rows) ? depth + depth / 128 * 4 : depth * 2;
   return parts * columns * (codes + depth / shape.blockColumns) + rows * row;
 }
 
@@ -97,6 +103,8 @@ static int64_t getParts(const ExpertsShape &shape, int64_t rows) {
 
 /// The rows of a tile that is not sorted: one, and the rest of an instruction.
 static constexpr int64_t kLeastRows = 8;
+/// The rows of the largest tile of bf16 rows.
+static constexpr int64_t kManyRows = 128;
 
 /// Tiles have the rows that an expert gets on average, or somewhat more: what
 /// of them is empty is multiplied, and what is left over reads the weights
@@ -104,14 +112,17 @@ static constexpr int64_t kLeastRows = 8;
 static SmallVector<StrategyAttr>
 chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
   MLIRContext *context = shape.x.getContext();
-  auto engine = tile::StrategyAttr::get(context, tile::DotKind::Auto,
-                                        /*in_flight=*/1,
-                                        /*blocks_per_multiprocessor=*/1,
-                                        /*staged_store=*/false,
-                                        /*short_sums=*/false);
+  auto engine =
+      tile::StrategyAttr::get(context, tile::DotKind::Auto,
+                              /*in_flight=*/1,
+                              /*blocks_per_multiprocessor=*/1,
+                              /*staged_store=*/false, shape.hasShortSums);
   int64_t columns = std::max<int64_t>(128, shape.code ? shape.codeBlock : 0);
   auto make = [&](int64_t min, int64_t max, int64_t rows) {
-    int64_t tile = std::max(rows, kLeastRows), depth = tile > 32 ? 128 : 256;
+    int64_t tile = std::max(rows, kLeastRows), depth = 256;
+    // Rows as codes take half the room.
+    if (tile > 32 && !keepCodes(shape, rows))
+      depth = 128;
     depth = std::max(std::min(depth, getArrangedColumns(shape)),
                      shape.blockColumns);
     // Beside the ring there is the exchange of a tile of the result.
@@ -124,11 +135,15 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
                              /*split=*/1, std::clamp<int64_t>(stages, 2, 8),
                              /*warps=*/8, engine);
   };
+  // Shifted codes have sums of 128 products beside those of the tile, and codes
+  // of two blocks: 112 rows fill the registers.
+  bool areShifted = keepCodes(shape, kManyRows) == tile::Quads::Quarters;
+  int64_t most = areShifted ? 112 : kManyRows;
   // Tokens for which an expert gets one on average.
   int64_t unit = std::max<int64_t>(8, shape.experts / shape.active);
   return {make(1, unit / 8, 1), make(unit / 8 + 1, unit, 8),
           make(unit + 1, 6 * unit, 16), make(6 * unit + 1, 36 * unit, 64),
-          make(36 * unit + 1, 0, 128)};
+          make(36 * unit + 1, 0, most)};
 }
 
 SmallVector<StrategyAttr>
@@ -209,7 +224,7 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
     strategy.parts = getParts(shape, strategy.rows);
     strategy.isSorted = strategy.rows > 1;
     strategy.isSparse = strategy.rows == kLeastRows;
-    strategy.keepsCodes = keepsCodes(shape, strategy.rows);
+    strategy.codes = keepCodes(shape, strategy.rows);
     strategy.rows = std::max(strategy.rows, kLeastRows);
   }
   ExpertsShape arranged = shape;
@@ -222,9 +237,8 @@ LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
     SmallVector<Value> rows = {
         builder.allocate({count, builder.size(columns)}, arranged.x)};
     if (arranged.xScale)
-      rows.push_back(
-          builder.allocate({count, builder.size(columns / arranged.xBlock)},
-                           arranged.xScale));
+      rows.push_back(builder.allocate(
+          {count, builder.size(columns / arranged.xBlock)}, arranged.xScale));
     llvm::append_range(inputs, rows);
     launch("arrange", inputs, buildArrangeRows);
     inputs = rows;

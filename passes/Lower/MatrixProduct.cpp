@@ -91,5 +91,5 @@ Value mlir::varve::multiply(TileBuilder &b, const ProductFormat &format,
   }
   return tile::DotOp::create(b, x.tile, weight.tile, accumulator, x.scale,
                              weight.scale, /*a_transposed=*/false,
-                             /*b_transposed=*/true);
+                             /*b_transposed=*/true, tile::QuadsAttr());
 }

@@ -121,7 +121,7 @@ static void lowerProject(KernelBuilder &builder, StreamProjectOp op,
     auto multiply = [&](Value weights) -> Value {
       return tile::DotOp::create(b, u, weights, zero, /*a_scale=*/Value(),
                                  /*b_scale=*/Value(), /*a_transposed=*/false,
-                                 /*b_transposed=*/true);
+                                 /*b_transposed=*/true, tile::QuadsAttr());
     };
     Value low;
     if (isSplit) {

@@ -47,17 +47,25 @@ const DotFamily &getFmaFamily();
 /// mma.sync (DotFamilyMma.cpp).
 const DotFamily &getMmaFamily();
 
-/// Whether a warpgroup product takes codes of a left operand in shared memory
-/// from registers, times their scales: f4E2M1FN with a power of two for 32 or
-/// more columns of a row, beside bf16 in quad order. bf16 has the range of the
-/// scales, so that this is exact.
-bool foldsScales(DotOp op);
-/// The same beside scaled f8E4M3FN, without the codes' scales: each is that of
-/// an instruction's 32 columns, whose sum is multiplied by it. Such sums keep
-/// 13 bits behind the leading one of their largest product, and a product has
-/// six bits: those above 2^-7 of the largest are added as they are.
-bool scalesSums(DotOp op);
-inline bool takesCodes(DotOp op) { return foldsScales(op) || scalesSums(op); }
+/// How a warpgroup product takes f4E2M1FN codes of a left operand in shared
+/// memory, with powers of two as scales, from registers.
+enum class CodeProduct {
+  /// Beside bf16: times the scales of 32 or more columns of a row. bf16 has
+  /// their range, so that this is exact.
+  Folded,
+  /// Beside scaled f8E4M3FN in words: as f8E4M3FN. A scale is that of an
+  /// instruction's 32 columns, whose sum is multiplied by it. Such sums keep 13
+  /// bits behind the leading one of their largest product, and a product has
+  /// six bits: those above 2^-7 of the largest are added as they are.
+  SumsOfWords,
+  /// Beside scaled f8E4M3FN in quarters: times their scales, as f8E5M2, which
+  /// has their range but for scales that are multiplied apart. Sums of 128
+  /// products, and short ones.
+  Shifted
+};
+
+/// How the product takes codes from registers; none if it does not.
+std::optional<CodeProduct> getCodeProduct(DotOp op);
 
 /// The family for a product: the one that the strategy asks for, if it accepts
 /// the product, else the first that does.

@@ -44,7 +44,7 @@ bool MmaFamily::accepts(DotOp op, const DotContext &context) const {
   if (!(a == b && (a.isBF16() || a.isF16())) && !(isNarrow(a) && isNarrow(b)))
     return false;
   int64_t step = 256 / getFragmentBits(a);
-  if (op.getBInQuads() || op.getK() % step != 0 || op.getScaleBlock() % step != 0)
+  if (op.getQuads() || op.getK() % step != 0 || op.getScaleBlock() % step != 0)
     return false;
   auto isStoredWell = [](Value operand, bool isAcross) {
     Type element = getOperandElement(operand);

@@ -52,8 +52,8 @@ std::optional<::varve::NumericType> getNumericType(Type type) {
   return std::nullopt;
 }
 
-/// Columns that share a scale of codes, and that an instruction of 8-bit numbers
-/// multiplies.
+/// Columns that share a scale of codes, and that an instruction of 8-bit
+/// numbers multiplies.
 constexpr int64_t kScaledColumns = 32;
 
 struct Operand {
@@ -71,33 +71,26 @@ Operand getOperand(Value value) {
 
 } // namespace
 
-/// Whether the left operand is codes whose scales are powers of two for 32
-/// columns of a row at least, beside columns in quad order.
-static bool hasCodesInQuads(DotOp op) {
+std::optional<CodeProduct> mlir::varve::tile::getCodeProduct(DotOp op) {
   auto a = dyn_cast<BufferType>(op.getA().getType());
   if (!a || !isa<Float4E2M1FNType>(a.getElementType()) || !op.getAScale() ||
-      op.getATransposed() || !op.getBInQuads())
-    return false;
+      op.getATransposed() || !op.getQuads())
+    return std::nullopt;
   auto scale = cast<RankedTensorType>(op.getAScale().getType());
-  return isa<Float8E8M0FNUType>(scale.getElementType()) &&
-         scale.getShape()[0] == op.getM() &&
-         op.getK() / scale.getShape()[1] % kScaledColumns == 0;
-}
-
-bool mlir::varve::tile::foldsScales(DotOp op) {
-  return hasCodesInQuads(op) && !op.getBScale() &&
-         getOperand(op.getB()).element.isBF16();
-}
-
-bool mlir::varve::tile::scalesSums(DotOp op) {
-  if (!hasCodesInQuads(op) || !op.getBScale() ||
-      !isa<Float8E4M3FNType>(getOperand(op.getB()).element))
-    return false;
-  auto a = cast<RankedTensorType>(op.getAScale().getType());
-  auto b = cast<RankedTensorType>(op.getBScale().getType());
-  return op.getK() / a.getShape()[1] == kScaledColumns &&
-         op.getK() / b.getShape()[1] % kQuadBlock == 0 &&
-         b.getShape()[0] == op.getN();
+  int64_t columns = op.getK() / scale.getShape()[1];
+  if (!isa<Float8E8M0FNUType>(scale.getElementType()) ||
+      scale.getShape()[0] != op.getM() || columns % kScaledColumns != 0)
+    return std::nullopt;
+  Type element = getOperand(op.getB()).element;
+  if (!op.getBScale())
+    return element.isBF16() ? std::optional(CodeProduct::Folded) : std::nullopt;
+  auto other = cast<RankedTensorType>(op.getBScale().getType());
+  if (!isa<Float8E4M3FNType>(element) || other.getShape()[0] != op.getN() ||
+      op.getK() / other.getShape()[1] % kQuadBlock != 0 ||
+      columns != kScaledColumns)
+    return std::nullopt;
+  return *op.getQuads() == Quads::Words ? CodeProduct::SumsOfWords
+                                        : CodeProduct::Shifted;
 }
 
 namespace {
@@ -110,8 +103,9 @@ public:
 
   bool accepts(DotOp op, const DotContext &context) const override {
     Operand a = getOperand(op.getA()), b = getOperand(op.getB());
-    bool isFolded = foldsScales(op), isInRegisters = takesCodes(op);
-    if (op.getBInQuads() && !isInRegisters)
+    std::optional<CodeProduct> codes = getCodeProduct(op);
+    bool isInRegisters = codes.has_value();
+    if (op.getQuads() && !isInRegisters)
       return false;
     // The registers' type is that of the other operand.
     if (isInRegisters)
@@ -127,11 +121,13 @@ public:
         (bits == 16 && a.element != b.element))
       return false;
     // Sums of one instruction are long enough.
-    if (bits == 8 && !isInRegisters && context.target.supports(::varve::Feature::ShortFp8Sums) &&
+    if (bits == 8 && codes != CodeProduct::SumsOfWords &&
+        context.target.supports(::varve::Feature::ShortFp8Sums) &&
         !(context.strategy && context.strategy.getShortSums()))
       return false;
     int64_t step = 256 / bits;
-    if (op.getK() % step != 0 || (!isFolded && op.getScaleBlock() % step != 0))
+    if (op.getK() % step != 0 ||
+        (!isInRegisters && op.getScaleBlock() % step != 0))
       return false;
     // Only elements of 16 bits can be transposed.
     if (bits == 8 && (op.getATransposed() || !op.getBTransposed()))
@@ -166,7 +162,7 @@ public:
       layouts.a = OperandLayoutAttr::get(mlirContext, 0, accumulator,
                                          a.element.getIntOrFloatBitWidth());
     // A scale per row lies where the row does.
-    if (Value scale = op.getAScale(); scale && !takesCodes(op)) {
+    if (Value scale = op.getAScale(); scale && !getCodeProduct(op)) {
       auto type = cast<RankedTensorType>(scale.getType());
       if (type.getShape()[0] == op.getM() && type.getShape()[1] == 1)
         layouts.aScale = accumulator;

@@ -126,6 +126,14 @@ SmallVector<Value> AsyncProducts::finishNow(ValueRange registers) {
   return waitWgmma(code.builder, code.loc, 0, registers);
 }
 
+void AsyncProducts::finishLater(DotOp op, ValueRange buffers, Finish finish) {
+  pending[op.getResult()] = {issued, /*crossed=*/false};
+  finishes[op.getResult()] = std::move(finish);
+  for (Value buffer : buffers)
+    lastRead[getClass(buffer)] = issued;
+  ++issued;
+}
+
 //===----------------------------------------------------------------------===//
 // Waiting
 //===----------------------------------------------------------------------===//
@@ -137,9 +145,15 @@ void AsyncProducts::settle(Value tile) {
   int64_t group = it->second.group;
   pending.erase(it);
   Code &code = lowering.code;
-  RegisterTile &registers = lowering.tiles.find(tile)->second;
-  registers.registers = waitWgmma(code.builder, code.loc, issued - 1 - group,
-                                  registers.registers);
+  if (auto it = finishes.find(tile); it != finishes.end()) {
+    Finish finish = std::move(it->second);
+    finishes.erase(it);
+    lowering.setTile(tile, finish(issued - 1 - group));
+  } else {
+    RegisterTile &registers = lowering.tiles.find(tile)->second;
+    registers.registers = waitWgmma(code.builder, code.loc, issued - 1 - group,
+                                    registers.registers);
+  }
   complete = std::max(complete, group);
 }
 
@@ -185,13 +199,17 @@ void AsyncProducts::forgetNumbers() {
   complete = -2;
 }
 
+static bool isFolded(DotOp op) {
+  return getCodeProduct(op) == CodeProduct::Folded;
+}
+
 bool AsyncProducts::endsWithProduct(scf::ForOp op, unsigned index) {
   if (!isWgmmaTile(op.getResult(index).getType()))
     return false;
   auto dot = op.getYieldedValues()[index].getDefiningOp<DotOp>();
   // A second user would need a copy of registers that are being written.
   return dot && dot->getBlock() == op.getBody() && dot->hasOneUse() &&
-         ((!dot.getAScale() && !dot.getBScale()) || foldsScales(dot));
+         ((!dot.getAScale() && !dot.getBScale()) || isFolded(dot));
 }
 
 bool AsyncProducts::mayStartFromZero(scf::ForOp op, unsigned index) {
@@ -220,7 +238,7 @@ void AsyncProducts::beginFor(scf::ForOp op) {
   for (auto [index, init] : llvm::enumerate(op.getInitArgs())) {
     bool isUnderWay =
         endsWithProduct(op, index) &&
-        !foldsScales(op.getYieldedValues()[index].getDefiningOp<DotOp>());
+        !isFolded(op.getYieldedValues()[index].getDefiningOp<DotOp>());
     loop.isUnderWay.push_back(isUnderWay);
     if (isUnderWay && init.hasOneUse())
       kept.insert(init);

@@ -80,6 +80,7 @@ void Lowering::bind(ValueRange olds, ValueRange likes, ArrayRef<Value> &news) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Lowering::lowerFor(scf::ForOp op) {
+  SmallVector<RowsKey> hoisted = hoistRowNumbers(op);
   if (products)
     products->beginFor(op);
   FailureOr<SmallVector<Value>> inits = flatten(op, op.getInitArgs());
@@ -114,6 +115,9 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
     if (!inits->empty())
       code.create<scf::YieldOp>(*next);
   }
+  // Other roles' loops need their own.
+  for (RowsKey key : hoisted)
+    rowNumbers.erase(key);
   // Also without an iteration.
   if (shared.accesses.any)
     shared.merge(before);

@@ -50,6 +50,8 @@ Lowering::permuteRegisters(const RegisterTile &tile, RankedTensorType type,
   return registers;
 }
 
+static constexpr int64_t kMostExchangedWords = 16;
+
 /// A buffer in the exchange area in which rows are spread over the banks.
 SharedBuffer Lowering::makeExchangeBuffer(ArrayRef<int64_t> shape,
                                           Type element) {
@@ -108,11 +110,19 @@ RegisterTile Lowering::readMapped(const SharedBuffer &buffer,
 
 RegisterTile Lowering::remapTile(const RegisterTile &tile,
                                  RankedTensorType type, MapFn remap,
-                                 MapValuesFn remapValues) {
+                                 MapValuesFn remapValues, bool isTransposed) {
   if (auto registers = permuteRegisters(tile, type, remap))
     return {type, std::move(*registers)};
-  SharedBuffer buffer =
-      makeExchangeBuffer(tile.type.getShape(), tile.type.getElementType());
+  ArrayRef<int64_t> shape = tile.type.getShape();
+  SharedBuffer buffer = makeExchangeBuffer(shape, tile.type.getElementType());
+  // Lanes read vectors of 16 bytes along what were columns: every eighth row,
+  // which padding alone leaves in the same banks.
+  int64_t bits = tile.type.getElementTypeBitWidth();
+  if (isTransposed && shape.size() == 2 && bits == 16) {
+    int64_t words = shape.back() * bits / 32;
+    buffer.exchangedWords = std::max<int64_t>(
+        1, std::min<int64_t>(words & -words, kMostExchangedWords));
+  }
   writeBuffer(toStorageTile(tile), buffer);
   return readMapped(buffer, type, remapValues);
 }

@@ -351,8 +351,8 @@ LogicalResult Lowering::lowerTileOp(Operation *op) {
           [&](Operation *op) { return lowerShapeOp(op); })
       .Case([&](DotOp op) -> LogicalResult {
         Attribute layout = op.getType().getEncoding();
-        if (op.getBInQuads() &&
-            !(isa_and_present<WgmmaLayoutAttr>(layout) && takesCodes(op)))
+        if (op.getQuads() &&
+            !(isa_and_present<WgmmaLayoutAttr>(layout) && getCodeProduct(op)))
           return refuse(op, "only warpgroup products of 4-bit codes whose "
                             "scales are powers of two take columns in quad "
                             "order");

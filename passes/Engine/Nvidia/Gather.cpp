@@ -76,11 +76,36 @@ private:
 
 } // namespace
 
+SmallVector<Lowering::RowsKey> Lowering::hoistRowNumbers(scf::ForOp loop) {
+  SmallVector<RowsKey> added;
+  loop.walk([&](GatherCopyOp op) {
+    for (Value tile : {Value(op.getRows()), Value(op.getSequences())}) {
+      // Those of other roles are not known here.
+      auto known = tile ? tiles.find(tile) : tiles.end();
+      if (known == tiles.end() || !loop.isDefinedOutsideOfLoop(tile))
+        continue;
+      RankedTensorType type =
+          getRowsType(getMovedType(op.getBuffer().getType()),
+                      known->second.type.getElementType());
+      RowsKey key = {tile, type};
+      if (rowNumbers.contains(key))
+        continue;
+      added.push_back(key);
+      RegisterTile numbers = known->second;
+      rowNumbers[key] = convert(numbers, type);
+    }
+  });
+  return added;
+}
+
 template <typename OpTy>
 Window Lowering::makeWindow(OpTy op, RankedTensorType type) {
   auto convertRows = [&](Value tile) {
     auto source = cast<RankedTensorType>(tile.getType());
-    return convert(getTile(tile), getRowsType(type, source.getElementType()));
+    RankedTensorType wanted = getRowsType(type, source.getElementType());
+    auto known = rowNumbers.find({tile, wanted});
+    return known != rowNumbers.end() ? known->second
+                                     : convert(getTile(tile), wanted);
   };
   RegisterTile numbers = convertRows(op.getRows());
   std::optional<RegisterTile> sequences;

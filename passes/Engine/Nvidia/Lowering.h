@@ -46,6 +46,9 @@ struct SharedBuffer {
   SmallVector<int64_t> offsets, shape;
   /// The bytes of the block's shared memory that it may lie in.
   SharedRange range;
+  /// Without a layout: words (a power of two) of a row that are exchanged by
+  /// the number of the eight rows that it is in; 1 for none.
+  int64_t exchangedWords = 1;
 };
 
 /// The alignment in shared memory of a buffer of this type.
@@ -185,7 +188,8 @@ public:
   /// The element at c of the result is the tile's at remap(c); both functions
   /// say the same.
   RegisterTile remapTile(const RegisterTile &tile, RankedTensorType type,
-                         MapFn remap, MapValuesFn remapValues);
+                         MapFn remap, MapValuesFn remapValues,
+                         bool isTransposed = false);
   /// The same, when every lane has what it needs.
   std::optional<SmallVector<Value>> permuteRegisters(const RegisterTile &tile,
                                                      RankedTensorType type,
@@ -263,6 +267,10 @@ public:
   template <typename OpTy>
   RegisterTile gatherRows(OpTy op, RankedTensorType type, Value fill);
   template <typename OpTy> Window makeWindow(OpTy op, RankedTensorType type);
+  /// Moves row numbers that a loop does not change to the lanes that gather by
+  /// them in the loop: it takes an exchange through shared memory.
+  using RowsKey = std::pair<Value, Type>;
+  SmallVector<RowsKey> hoistRowNumbers(scf::ForOp loop);
   void lowerScatter(tile::ScatterOp op);
 
   //===--------------------------------------------------------------------===//
@@ -296,6 +304,8 @@ public:
 
   IRMapping scalars;
   llvm::DenseMap<Value, RegisterTile> tiles;
+  /// What `hoistRowNumbers` has moved for the loops around.
+  llvm::DenseMap<std::pair<Value, Type>, RegisterTile> rowNumbers;
   llvm::DenseMap<Value, SharedBuffer> buffers;
   llvm::DenseMap<Value, View> views;
   /// Words of slots and tokens.

@@ -16,8 +16,8 @@ static constexpr int64_t kChunkColumns = 2 * kChunkBytes;
 
 RegisterCodes::RegisterCodes(Lowering &lowering, DotOp op, Value groupRow,
                              int64_t groupRows)
-    : code(lowering.code), lowering(lowering),
-      rowStep(groupRows * kWgmmaRows), codes(lowering.getBuffer(op.getA())) {
+    : code(lowering.code), lowering(lowering), rowStep(groupRows * kWgmmaRows),
+      codes(lowering.getBuffer(op.getA())) {
   auto scale = cast<RankedTensorType>(op.getAScale().getType());
   columnsPerScale = op.getK() / scale.getShape()[1];
   if (Value source = getSourceBuffer(op.getAScale(), op)) {
@@ -45,65 +45,72 @@ RegisterCodes::RegisterCodes(Lowering &lowering, DotOp op, Value groupRow,
   // Rows of a warp differ by less than 8 or by multiples of 8, which patterns
   // do not see.
   if (swizzle)
-    pattern =
-        code.rem(code.div(inWarp, 128 / swizzle), swizzle / kChunkBytes);
+    pattern = code.rem(code.div(inWarp, 128 / swizzle), swizzle / kChunkBytes);
 }
 
-SmallVector<Value> RegisterCodes::loadCodes(int64_t row, int64_t column,
-                                            Value chunk, Value first,
-                                            int64_t count) {
+Value RegisterCodes::getChunk(int64_t row, int64_t column, Value chunk) {
   int64_t byte = (codes.offsets[1] + column) / 2;
   int64_t panel = panelBytes ? byte / rowBytes : 0;
   chunk = code.add(chunk, byte % rowBytes / kChunkBytes);
   if (pattern)
     chunk = code.bitXor(chunk, pattern);
   Value address = code.offset(codes.base, code.mul(firstRow, rowBytes));
-  address = code.offset(address,
-                        code.add(code.mul(chunk, kChunkBytes), first));
-  address = code.offset(address, panel * panelBytes +
-                                     (codes.offsets[0] + row) * rowBytes);
-  return code.load(address, code.builder.getI32Type(), count);
+  address = code.offset(address, code.mul(chunk, kChunkBytes));
+  return code.offset(address,
+                     panel * panelBytes + (codes.offsets[0] + row) * rowBytes);
 }
 
-Value RegisterCodes::getScaleAddress(int64_t row, Value column) {
-  return lowering.getElementAddress(scales, {code.add(firstRow, row), column});
+Value RegisterCodes::getScaleAddress(int64_t row, Value scale) {
+  return lowering.getElementAddress(scales, {code.add(firstRow, row), scale});
+}
+
+Value RegisterCodes::loadScale(int64_t row, Value column) {
+  Value address = getScaleAddress(row, code.div(column, columnsPerScale));
+  return code.create<arith::ExtUIOp>(
+      code.builder.getI32Type(),
+      code.load(address, code.builder.getI8Type(), 1).front());
+}
+
+/// An f8E8M0FNU at the exponent's place. 2^-127 has none of its own: it is the
+/// least number that is not below 0x400000.
+static Value makeFactor(Code &code, Value bits) {
+  return code.create<LLVM::BitcastOp>(code.builder.getF32Type(),
+                                      code.max(bits, code.i32(0x00400000)));
+}
+
+Value RegisterCodes::loadFactor(int64_t row, Value column) {
+  return makeFactor(code, code.shiftLeft(loadScale(row, column), 23));
 }
 
 //===----------------------------------------------------------------------===//
-// Beside bf16
+// Folded
 //===----------------------------------------------------------------------===//
 
-/// A pair of bf16 that are both the scale of a quarter.
-Value FoldedCodes::loadFactor(int64_t row, int64_t block) {
-  Value column = code.div(
-      code.add(code.mul(place, kChunkColumns), block * kQuadBlock),
-      columnsPerScale);
-  Type i32 = code.builder.getI32Type();
-  Value byte =
-      code.load(getScaleAddress(row, column), code.builder.getI8Type(), 1)
-          .front();
-  Value bits = code.create<arith::ExtUIOp>(i32, byte);
-  // The exponent's place; 2^-127 has none of its own, and 255 is no number.
-  Value both = code.mul(bits, 0x00800080);
-  both = code.select(code.cmp(arith::CmpIPredicate::eq, bits, 0),
-                     code.i32(0x00400040), both);
-  return code.select(code.cmp(arith::CmpIPredicate::eq, bits, 255),
-                     code.i32(0x7FC07FC0), both);
+static Value getColumnOfQuarter(Code &code, Value place, int64_t block) {
+  return code.add(code.mul(place, kChunkColumns), block * kQuadBlock);
 }
 
 FoldedCodes::Quarter &FoldedCodes::getQuarter(int64_t row, int64_t block) {
   Quarter &result = quarters[{row, block}];
-  if (!result.factor)
-    result = {loadCodes(row, block * kQuadBlock, place, code.i32(0),
-                        kChunkBytes / kWordBytes),
-              loadFactor(row, block)};
+  if (result.factor)
+    return result;
+  result.codes = code.load(getChunk(row, block * kQuadBlock, place),
+                           code.builder.getI32Type(), kChunkBytes / kWordBytes);
+  // A pair of bf16. The exponent's place; 2^-127 has none of its own, and 255
+  // is no number.
+  Value scale = loadScale(row, getColumnOfQuarter(code, place, block));
+  Value both = code.mul(scale, 0x00800080);
+  both = code.select(code.cmp(arith::CmpIPredicate::eq, scale, 0),
+                     code.i32(0x00400040), both);
+  result.factor = code.select(code.cmp(arith::CmpIPredicate::eq, scale, 255),
+                              code.i32(0x7FC07FC0), both);
   return result;
 }
 
 /// Two codes times their scale: those of the pair `group` of a quarter, which
 /// are at the same place of both halves of a word.
 Value FoldedCodes::getWord(int64_t row, int64_t group) {
-  constexpr QuadOrder order = QuadOrder::get(16);
+  constexpr QuadOrder order = QuadOrder::get(Quads::Quarters, 16);
   constexpr int64_t kPlaces = order.shape[3];
   constexpr int64_t kPairs = order.shape[1] * kPlaces;
   Quarter &from = getQuarter(row, group / kPairs);
@@ -138,14 +145,15 @@ SmallVector<Value> FoldedCodes::getWords(int64_t tile, int64_t k) {
 }
 
 //===----------------------------------------------------------------------===//
-// Beside f8E4M3FN
+// Sums of words
 //===----------------------------------------------------------------------===//
 
 SmallVector<Value> NarrowCodes::getWords(int64_t tile, int64_t k) {
   SmallVector<Value> even, odd;
   for (int64_t row : {0, 8}) {
-    Value word = loadCodes(tile * rowStep + row, k, code.i32(0),
-                           code.mul(place, kWordBytes), 1)
+    Value chunk = getChunk(tile * rowStep + row, k, code.i32(0));
+    Value word = code.load(code.offset(chunk, code.mul(place, kWordBytes)),
+                           code.builder.getI32Type(), 1)
                      .front();
     // The sign to bit 7 of a byte, the magnitude to bits 4 ... 2: subnormal
     // where the code is.
@@ -167,11 +175,99 @@ Value NarrowCodes::getFactor(int64_t row, int64_t k) {
     Value column = code.i32(k / kQuadBlock * kQuadBlock / columnsPerScale);
     word = code.load(getScaleAddress(row, column), i32, 1).front();
   }
-  // The exponent's place. 2^-127 has none of its own: it is the least number
-  // that is not below 0x400000.
   int64_t byte = k % kQuadBlock / columnsPerScale;
-  Value bits = byte < 3 ? code.shiftLeft(word, 23 - 8 * byte)
-                        : code.shiftRight(word, 1);
-  bits = code.max(code.bitAnd(bits, 0x7F800000), code.i32(0x00400000));
-  return code.create<LLVM::BitcastOp>(code.builder.getF32Type(), bits);
+  Value bits =
+      byte < 3 ? code.shiftLeft(word, 23 - 8 * byte) : code.shiftRight(word, 1);
+  return makeFactor(code, code.bitAnd(bits, 0x7F800000));
+}
+
+//===----------------------------------------------------------------------===//
+// Shifted
+//===----------------------------------------------------------------------===//
+
+/// f8E5M2 with the least of its normal numbers, 2^-14, for the code 0.5, and
+/// with the greatest power of two, 2^15, for 4: scales from 2^-13 to 2^13.
+static constexpr int64_t kReach = 13;
+
+Value ShiftedCodes::getShift(Value scale) {
+  return code.sub(scale, code.i32(kMiddle - kReach));
+}
+
+Value ShiftedCodes::isOutside(Value shift) {
+  return code.cmp(arith::CmpIPredicate::ugt, shift, 2 * kReach);
+}
+
+ShiftedCodes::Quarter &ShiftedCodes::getQuarter(int64_t row, int64_t block) {
+  Quarter &result = quarters[{row, block}];
+  if (result.low)
+    return result;
+  result.codes = code.load(getChunk(row, block * kQuadBlock, place),
+                           code.builder.getI32Type(), kChunkBytes / kWordBytes);
+  Value shift =
+      getShift(loadScale(row, getColumnOfQuarter(code, place, block)));
+  Value outside = isOutside(shift);
+  isApart = isApart ? code.bitOr(isApart, outside) : outside;
+  // Magnitudes 0, 0.5, 1, 1.5 and 2, 3, 4, 6, of which all but the first have
+  // an exponent that the shift is added to.
+  auto getBytes = [&](int64_t step, int64_t least) {
+    return code.select(outside, code.i32(0),
+                       code.add(code.mul(shift, step), least));
+  };
+  result.low = getBytes(0x04040400, 0x0A080400);
+  result.high = getBytes(0x04040404, 0x12100E0C);
+  return result;
+}
+
+SmallVector<Value> ShiftedCodes::getWords(int64_t tile, int64_t k) {
+  auto permute = [&](Value low, Value high, Value selector) -> Value {
+    return code.create<NVVM::PermuteOp>(code.builder.getI32Type(), low, high,
+                                        selector, NVVM::PermuteMode::DEFAULT);
+  };
+  SmallVector<Value> words;
+  for (int64_t half : {0, 1})
+    for (int64_t row : {0, 8}) {
+      Quarter &from = getQuarter(tile * rowStep + row, k / kQuadBlock);
+      Value word = from.codes[k % kQuadBlock / kChunkColumns];
+      // The low bits of nibbles choose magnitudes.
+      Value numbers =
+          permute(from.low, from.high,
+                  code.shiftRight(code.bitAnd(word, 0x77777777), half * 16));
+      // The sign of a nibble is the first bit of its byte, or will be.
+      Value signs = permute(code.shiftLeft(word, 4), word,
+                            code.i32(half == 0 ? 0x5140 : 0x7362));
+      words.push_back(code.bitOr(code.bitAnd(signs, 0x80808080), numbers));
+    }
+  return words;
+}
+
+Value ShiftedCodes::takeApart() {
+  Value here = isApart;
+  isApart = {};
+  return code.create<NVVM::VoteSyncOp>(code.builder.getI1Type(), code.i32(-1),
+                                       here, NVVM::VoteSyncKind::any);
+}
+
+Value ShiftedCodes::loadApart(int64_t row, int64_t block, Value column) {
+  Value chunk =
+      getChunk(row, block * kQuadBlock, code.div(column, kChunkColumns));
+  Value byte = code.create<arith::ExtUIOp>(
+      code.builder.getI32Type(),
+      code.load(
+              code.offset(chunk, code.div(code.rem(column, kChunkColumns), 2)),
+              code.builder.getI8Type(), 1)
+          .front());
+  Value nibble = code.create<arith::ShRUIOp>(
+      byte, code.shiftLeft(code.bitAnd(column, 1), 2));
+  // The sign, and the magnitude as if f32 had one bit less: 2^-126 of the
+  // number, subnormal where the code is.
+  Value bits = code.bitOr(code.shiftLeft(code.bitAnd(nibble, 8), 28),
+                          code.shiftLeft(code.bitAnd(nibble, 7), 22));
+  Type f32 = code.builder.getF32Type();
+  Value number = code.create<LLVM::BitcastOp>(f32, bits);
+  number = code.create<arith::MulFOp>(
+      number, code.floatConstant(f32, std::ldexp(1.0, 126)));
+  Value at = code.add(column, block * kQuadBlock);
+  number = code.create<arith::MulFOp>(number, loadFactor(row, at));
+  return code.select(isOutside(getShift(loadScale(row, at))), number,
+                     code.zero(f32));
 }

@@ -4,9 +4,7 @@
 // takes them from registers, as numbers of the other operand's type. Columns
 // are in quad order (QuadOrder.h).
 //
-// Beside bf16 the numbers have been multiplied by their scales (`foldsScales`).
-// Beside f8E4M3FN they are 2^-6 of the codes, and an instruction's sum has one
-// scale per row, by which the caller multiplies it (`scalesSums`).
+// There is a class for each kind of product (`CodeProduct`).
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_ENGINE_NVIDIA_REGISTERCODES_H
@@ -24,11 +22,14 @@ public:
                 int64_t groupRows);
 
 protected:
-  /// `count` words from byte `first` (i32) of a chunk of 16 bytes, and the
-  /// chunk `chunk` (i32) behind that of column `column` (a constant).
-  SmallVector<Value> loadCodes(int64_t row, int64_t column, Value chunk,
-                               Value first, int64_t count);
-  Value getScaleAddress(int64_t row, Value column);
+  /// The address of the chunk of 16 bytes that is `chunk` (i32) behind that of
+  /// column `column` (a constant), of the row `row` behind the lane's first.
+  Value getChunk(int64_t row, int64_t column, Value chunk);
+  /// The scale of column `column` (i32), as its byte extended to i32.
+  Value loadScale(int64_t row, Value column);
+  /// The same, as f32.
+  Value loadFactor(int64_t row, Value column);
+  Value getScaleAddress(int64_t row, Value scale);
 
   Code &code;
   Lowering &lowering;
@@ -48,7 +49,7 @@ private:
   Value pattern;
 };
 
-/// Codes times their scales, as bf16.
+/// CodeProduct::Folded: codes times their scales, as bf16.
 class FoldedCodes : public RegisterCodes {
 public:
   using RegisterCodes::RegisterCodes;
@@ -64,14 +65,14 @@ private:
     Value factor;
   };
   Quarter &getQuarter(int64_t row, int64_t block);
-  Value loadFactor(int64_t row, int64_t block);
   Value getWord(int64_t row, int64_t group);
 
   /// By row (a constant behind the first one) and block.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Quarter> quarters;
 };
 
-/// Codes times 2^-6, as f8E4M3FN.
+/// CodeProduct::SumsOfWords: codes times 2^-6, as f8E4M3FN. An instruction's
+/// sum has one scale per row.
 class NarrowCodes : public RegisterCodes {
 public:
   using RegisterCodes::RegisterCodes;
@@ -88,6 +89,43 @@ public:
 private:
   /// Four scales to a word, by row and block of 128 columns.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> scaleWords;
+};
+
+/// CodeProduct::Shifted: codes times their scales over `kInverse`, as f8E5M2.
+/// Scales whose products that does not hold count as zero, and are `apart`.
+class ShiftedCodes : public RegisterCodes {
+public:
+  using RegisterCodes::RegisterCodes;
+
+  /// The scale in the middle of those that fit is 2^-10: weights of trained
+  /// models have scales of 2^-5 to 2^-15.
+  static constexpr int64_t kMiddle = 127 - 10;
+  static constexpr double kInverse = 1.0 / 1024;
+
+  /// The four words of an instruction's fragment: of the warpgroup's row tile
+  /// `tile`, columns k ... k + 31 of the right operand.
+  SmallVector<Value> getWords(int64_t tile, int64_t k);
+  /// Whether a lane of the warp has met a scale that is apart since the last
+  /// call, i1.
+  Value takeApart();
+  /// Column `column` (i32) of a block of the row `row` behind the lane's first,
+  /// times its scale, f32, if that is apart; else zero.
+  Value loadApart(int64_t row, int64_t block, Value column);
+
+private:
+  /// A lane's quarter of a block of 128 columns of one of its rows.
+  struct Quarter {
+    SmallVector<Value> codes; ///< four words
+    Value low, high;          ///< bytes of magnitudes 0 to 3, and 4 to 7
+  };
+  Quarter &getQuarter(int64_t row, int64_t block);
+  /// The distance (i32, unsigned) of a scale's byte from the least that fits.
+  Value getShift(Value scale);
+  Value isOutside(Value shift);
+
+  /// By row (a constant behind the first one) and block.
+  llvm::DenseMap<std::pair<int64_t, int64_t>, Quarter> quarters;
+  Value isApart;
 };
 
 } // namespace mlir::varve::nvidia

@@ -52,15 +52,17 @@ public:
   }
 
   LogicalResult lowerGatherCopy(Lowering &lowering, GatherCopyOp op) override {
-    if (!canGatherAsync(op) || !traceStage(op.getBuffer()).take)
+    std::optional<int64_t> chunk = planGather(op);
+    if (!chunk || !traceStage(op.getBuffer()).take)
       return fallback->lowerGatherCopy(lowering, op);
     SharedBuffer buffer = lowering.getBuffer(op.getBuffer());
     RankedTensorType moved = lowering.getMovedType(op.getBuffer().getType());
     Window window = lowering.makeWindow(op, moved);
-    if (window.width * getStorageBytes(moved.getElementType()) != kChunkBytes)
-      return lowering.refuse(op,
-                             "its rows do not fall into chunks of 16 bytes");
-    copyWindow(lowering, window, buffer, window.width, kChunkBytes);
+    int64_t elementBytes = getStorageBytes(moved.getElementType());
+    int64_t width = std::min(window.width, *chunk / elementBytes);
+    if (width * elementBytes < kLeastBytes)
+      return lowering.refuse(op, "its rows do not fall into chunks of 4 bytes");
+    copyWindow(lowering, window, buffer, width, width * elementBytes);
     lowering.handles[op.getToken()] = {};
     return success();
   }
@@ -87,7 +89,7 @@ private:
     return success();
   }
 
-  static constexpr int64_t kChunkBytes = 16, kLeastBytes = 4;
+  static constexpr int64_t kLeastBytes = 4;
   WarpSpecialised &pipeline;
   std::unique_ptr<CopyLowering> fallback;
 };

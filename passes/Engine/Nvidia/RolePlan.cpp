@@ -71,23 +71,25 @@ std::optional<TensorWindow> mlir::varve::nvidia::planCopy(CopyOp op) {
                           part.offsets, op.getBuffer().getType().getShape());
 }
 
-bool mlir::varve::nvidia::canGatherAsync(GatherCopyOp op) {
+std::optional<int64_t> mlir::varve::nvidia::planGather(GatherCopyOp op) {
   ViewType view = op.getView().getType();
-  BufferType buffer = op.getBuffer().getType();
   int64_t bits = view.getElementType().getIntOrFloatBitWidth();
-  int64_t columns = buffer.getShape().back();
-  if (view.getRank() != 2 || bits < 8 || columns * bits % 128 != 0 ||
-      view.isDynamicDim(1))
-    return false;
+  if (view.getRank() != 2 || bits < 8 || view.isDynamicDim(1) ||
+      !op.getColumn() || (!view.isDense() && view.getStrides().back() != 1))
+    return std::nullopt;
   // A row that is not dense begins where its stride says.
   int64_t stride =
       view.isDense() ? view.getShape()[1] : view.getStrides().front();
-  if (ShapedType::isDynamic(stride) || stride * bits % 128 != 0 ||
-      (!view.isDense() && view.getStrides().back() != 1))
-    return false;
+  if (ShapedType::isDynamic(stride))
+    return std::nullopt;
   // Chunks are inside the view or outside as a whole.
-  return op.getColumn() && view.getShape()[1] * bits % 128 == 0 &&
-         getDivisor(op.getColumn()) * bits % 128 == 0;
+  int64_t known =
+      std::gcd(std::gcd(op.getBuffer().getType().getShape().back(), stride),
+               std::gcd(view.getShape()[1], getDivisor(op.getColumn())));
+  for (int64_t bytes : {16, 8, 4})
+    if (known * bits % (8 * bytes) == 0)
+      return bytes;
+  return std::nullopt;
 }
 
 static int64_t getRoleWarps(OnOp text) {
@@ -198,8 +200,7 @@ RolePlan::RolePlan(PipelineOp pipeline) {
                               : plan->fills.stores) = true;
     } else if (auto gather = dyn_cast<GatherCopyOp>(op)) {
       if (RingPlan *plan = getPlan(gather.getBuffer()).first)
-        (canGatherAsync(gather) ? plan->fills.async : plan->fills.stores) =
-            true;
+        (planGather(gather) ? plan->fills.async : plan->fills.stores) = true;
     } else if (auto write = dyn_cast<WriteOp>(op)) {
       if (RingPlan *plan = getPlan(write.getBuffer()).first)
         plan->fills.stores = true;
@@ -210,7 +211,7 @@ RolePlan::RolePlan(PipelineOp pipeline) {
         if (isa<BufferType>(operand.getType()))
           read(operand, /*isAsync=*/isa_and_present<WgmmaLayoutAttr>(
                             dot.getType().getEncoding()) &&
-                            (operand != dot.getA() || !takesCodes(dot)));
+                            (operand != dot.getA() || !getCodeProduct(dot)));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (isa<BufferType>(store.getValue().getType()))
         read(store.getValue(), /*isAsync=*/true);

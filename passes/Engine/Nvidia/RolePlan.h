@@ -55,8 +55,9 @@ StagePart traceStage(Value buffer);
 /// The tensor copies for a `tile.copy` into a stage, if it can be made of them.
 std::optional<TensorWindow> planCopy(tile::CopyOp op);
 
-/// Whether cp.async can gather: rows of whole, aligned 16-byte chunks.
-bool canGatherAsync(tile::GatherCopyOp op);
+/// The bytes of the chunks in which cp.async can gather: rows are whole,
+/// aligned ones.
+std::optional<int64_t> planGather(tile::GatherCopyOp op);
 
 /// The bytes (4, 8 or 16) of the vectors in which cp.async can copy a tile into
 /// a stage buffer without swizzle; none where tensor copies can, or rows do not

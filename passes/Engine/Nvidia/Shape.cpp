@@ -133,7 +133,8 @@ void Lowering::lowerTranspose(TransposeOp op) {
     return result;
   };
   tiles[op.getResult()] =
-      remapTile(getTile(op.getSource()), op.getType(), remap, remapValues);
+      remapTile(getTile(op.getSource()), op.getType(), remap, remapValues,
+                /*isTransposed=*/true);
 }
 
 void Lowering::lowerSlice(SliceOp op) {

@@ -7,7 +7,7 @@ using namespace mlir;
 using namespace mlir::varve::tile;
 using namespace mlir::varve::nvidia;
 
-static constexpr int64_t kChunkBytes = 16;
+static constexpr int64_t kChunkBytes = 16, kWordBytes = 4;
 static constexpr StringLiteral kDynamicShared = "varve_dynamic_shared";
 
 //===----------------------------------------------------------------------===//
@@ -100,6 +100,8 @@ int64_t Lowering::getContiguousElements(const SharedBuffer &buffer) {
   int64_t known = buffer.offsets.back();
   if (!layout || layout.getSwizzle() == 0)
     known |= buffer.whole.getRank() == 1 ? 0 : buffer.whole.getShape().back();
+  if (buffer.exchangedWords > 1)
+    chunk = kWordBytes * 8 / bits;
   int64_t width = 1;
   while (2 * width <= chunk && known % (2 * width) == 0)
     width *= 2;
@@ -122,6 +124,10 @@ Value Lowering::getElementAddress(const SharedBuffer &buffer,
   SharedLayoutAttr layout = buffer.whole.getLayout();
   int64_t swizzle = layout ? layout.getSwizzle() : 0;
   if (swizzle == 0) {
+    if (buffer.exchangedWords > 1)
+      inRow = code.bitXor(
+          inRow, code.mul(code.rem(code.div(row, 8), buffer.exchangedWords),
+                          kWordBytes));
     int64_t rowBytes = llvm::divideCeil(shape.back() * bits, 8);
     return code.offset(buffer.base, code.add(code.mul(row, rowBytes), inRow));
   }

@@ -167,7 +167,8 @@ void mlir::varve::nvidia::storeTensorWindow(OpBuilder &builder, Location loc,
   for (const TensorWindow::Piece &piece : window.pieces)
     NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp::create(
         builder, loc, map, getPieceAddress(builder, loc, buffer, piece),
-        getCoordinates(builder, loc, window, piece, corner), /*l2CacheHint=*/Value(),
-        NVVM::TMAStoreMode::TILE, /*predicate=*/Value());
+        getCoordinates(builder, loc, window, piece, corner),
+        /*l2CacheHint=*/Value(), NVVM::TMAStoreMode::TILE,
+        /*predicate=*/Value());
   NVVM::CpAsyncBulkCommitGroupOp::create(builder, loc);
 }

@@ -79,6 +79,13 @@ Value mlir::varve::nvidia::makeWgmmaDescriptor(OpBuilder &builder, Location loc,
   return emitAsm(builder, loc, i64, wide, "mov.b64 $0, $1;", "=l,l").front();
 }
 
+Value mlir::varve::nvidia::makeOpaque(OpBuilder &builder, Location loc,
+                                      Value value) {
+  return emitAsm(builder, loc, builder.getI32Type(), value, "mov.b32 $0, $1;",
+                 "=r,r")
+      .front();
+}
+
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//

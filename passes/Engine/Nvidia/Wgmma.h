@@ -58,6 +58,10 @@ inline bool isWgmmaSize(int64_t n) { return n >= 8 && n <= 256 && n % 8 == 0; }
 /// Whether warpgroup products take elements of this type.
 bool isWgmmaType(Type type);
 
+/// `value` (i32), of which LLVM knows nothing: what is computed from it stays
+/// where it is.
+Value makeOpaque(OpBuilder &builder, Location loc, Value value);
+
 /// Starts `d = a b + (accumulate ? d : 0)` and returns the registers of d,
 /// which must not be touched before `waitWgmma`. `a` is a descriptor or four
 /// 32-bit registers; `accumulate` is an i1, or null for true.

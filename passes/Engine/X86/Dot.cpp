@@ -63,8 +63,8 @@ Value Lowering::getRight(DotOp op, Array array, int64_t panel) {
   // Strides of k and n, whichever way `b` is stored.
   if (op.getBTransposed())
     std::swap(array.strides[0], array.strides[1]);
-  if (op.getBInQuads())
-    packQuads(array, n, k, panel, target);
+  if (std::optional<Quads> quads = op.getQuads())
+    packQuads(*quads, array, n, k, panel, target);
   else if (array.strides[1] == 1)
     packRows(array, n, k, panel, target);
   else
@@ -176,13 +176,12 @@ void Lowering::packColumns(const Array &source, int64_t n, int64_t k,
 }
 
 /// The column of K that lies at `stored` in quad order.
-static Value getQuadColumn(Code &code, Value stored, unsigned bits) {
-  QuadOrder order = QuadOrder::get(bits);
+static Value getQuadColumn(Code &code, Value stored, const QuadOrder &order) {
   int64_t strides[] = {0, 0, 0, 1};
   for (size_t dim = 3; dim > 0; --dim)
     strides[dim - 1] = strides[dim] * order.shape[dim];
-  Value column =
-      code.mul(code.div(stored, code.index(kQuadBlock)), code.index(kQuadBlock));
+  Value column = code.mul(code.div(stored, code.index(kQuadBlock)),
+                          code.index(kQuadBlock));
   for (int64_t dim : llvm::reverse(order.order)) {
     Value size = code.index(order.shape[dim]);
     column = code.add(
@@ -193,11 +192,12 @@ static Value getQuadColumn(Code &code, Value stored, unsigned bits) {
 }
 
 /// Panels of a matrix whose columns (along k) are in quad order.
-void Lowering::packQuads(const Array &source, int64_t n, int64_t k,
+void Lowering::packQuads(Quads quads, const Array &source, int64_t n, int64_t k,
                          int64_t panel, Value target) {
-  unsigned bits = source.element.getIntOrFloatBitWidth();
+  QuadOrder order =
+      QuadOrder::get(quads, source.element.getIntOrFloatBitWidth());
   code.loop(k, [&](Value stored) {
-    Value row = getQuadColumn(code, stored, bits);
+    Value row = getQuadColumn(code, stored, order);
     code.loop(n, [&](Value column) {
       Value element = evaluateArray(source, {k, n}, Point{{stored, column}, 1});
       Value within = code.rem(column, code.index(panel));

@@ -226,8 +226,8 @@ private:
   Value getRight(tile::DotOp op, Array array, int64_t panel);
   void packRows(const Array &source, int64_t n, int64_t k, int64_t panel,
                 Value target);
-  void packQuads(const Array &source, int64_t n, int64_t k, int64_t panel,
-                 Value target);
+  void packQuads(tile::Quads quads, const Array &source, int64_t n, int64_t k,
+                 int64_t panel, Value target);
   void packColumns(const Array &source, int64_t n, int64_t k, int64_t panel,
                    Value target);
   std::optional<Array> getScales(Value scale, int64_t rows, int64_t k,

@@ -71,8 +71,8 @@ struct ExpertsStrategy {
   bool isSorted = true;
   /// Whether there is a tile for every pair, since most have their own.
   bool isSparse = false;
-  /// Whether rows stay codes (`canKeepCodes`).
-  bool keepsCodes = false;
+  /// The order in which rows stay codes (`canKeepCodes`); else they are bf16.
+  std::optional<tile::Quads> codes;
 };
 
 /// Warps that copy for those that multiply.

@@ -33,21 +33,30 @@ int64_t mlir::varve::getArrangedColumns(const ExpertsShape &shape) {
   return llvm::alignTo(shape.K, kQuadBlock);
 }
 
-/// Blocks [n, 128] in quad order. Tiles have four dimensions at most, so 16-bit
-/// numbers take two steps: words go before quarters, then places before both
-/// quarters and halves.
-static Value toQuads(TileProgram &p, Value blocks) {
+static Quads getQuads(const ExpertsStrategy &strategy) {
+  return strategy.codes.value_or(Quads::Quarters);
+}
+
+/// Blocks [n, 128] in quad order (QuadOrder.h), by tiles of four dimensions at
+/// most.
+static Value toQuads(TileProgram &p, Value blocks, Quads quads) {
   int64_t count = TileProgram::getShape(blocks)[0];
-  if (TileProgram::getElement(blocks).getIntOrFloatBitWidth() == 8) {
-    auto [groups, words, bytes, halves] = QuadOrder::get(8).shape;
-    Value tile = p.reshape(blocks, {count * groups, words * bytes, halves});
-    return p.reshape(p.transpose(tile, {0, 2, 1}), {count, kQuadBlock});
+  unsigned bits = TileProgram::getElement(blocks).getIntOrFloatBitWidth();
+  auto [a, b, c, d] = QuadOrder::get(quads, bits).shape;
+  Value tile;
+  if (quads == Quads::Words) {
+    tile = p.reshape(blocks, {count * a, b * c, d});
+    tile = p.transpose(tile, {0, 2, 1});
+  } else if (bits == 8) {
+    tile = p.reshape(blocks, {count, a, b * c, d});
+    tile = p.transpose(tile, {0, 2, 1, 3});
+  } else {
+    // Words before quarters, then places before both quarters and halves.
+    tile = p.reshape(blocks, {count, a, b, c * d});
+    tile = p.transpose(tile, {0, 2, 1, 3});
+    tile = p.reshape(tile, {count * b, a, c, d});
+    tile = p.transpose(tile, {0, 3, 1, 2});
   }
-  auto [quarters, words, halves, places] = QuadOrder::get(16).shape;
-  Value tile = p.reshape(blocks, {count, quarters, words, halves * places});
-  tile = p.transpose(tile, {0, 2, 1, 3});
-  tile = p.reshape(tile, {count * words, quarters, halves, places});
-  tile = p.transpose(tile, {0, 3, 1, 2});
   return p.reshape(tile, {count, kQuadBlock});
 }
 
@@ -61,9 +70,9 @@ ExpertsShape mlir::varve::getArrangedShape(const ExpertsShape &shape,
                                            const ExpertsStrategy &strategy) {
   ExpertsShape result = shape;
   MLIRContext *context = shape.x.getContext();
-  result.x = strategy.keepsCodes ? shape.x : BFloat16Type::get(context);
-  result.xScale = strategy.keepsCodes ? Float32Type::get(context) : Type();
-  result.xBlock = strategy.keepsCodes ? kQuadBlock : 0;
+  result.x = strategy.codes ? shape.x : BFloat16Type::get(context);
+  result.xScale = strategy.codes ? Float32Type::get(context) : Type();
+  result.xBlock = strategy.codes ? kQuadBlock : 0;
   return result;
 }
 
@@ -92,7 +101,7 @@ void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape,
       return p.reshape(p.broadcast(factors, {rows, groups, count}, {0, 1}),
                        {rows, groups * count});
     };
-    if (strategy.keepsCodes)
+    if (strategy.codes)
       p.store(repeat(shape.xBlock / kQuadBlock),
               p.addRows({getArrangedColumns(shape) / kQuadBlock}, p.f32()),
               {row, p.div(column, p.index(kQuadBlock))});
@@ -100,8 +109,9 @@ void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape,
       numbers = p.convert(
           p.mul(p.convert(numbers, p.f32()), repeat(shape.xBlock)), arranged.x);
   }
-  numbers = toQuads(
-      p, p.reshape(numbers, {rows * columns / kQuadBlock, kQuadBlock}));
+  numbers =
+      toQuads(p, p.reshape(numbers, {rows * columns / kQuadBlock, kQuadBlock}),
+              getQuads(strategy));
   p.store(p.reshape(numbers, {rows, columns}), result, {row, column});
   p.finish({p.getConstant(llvm::divideCeil(shape.K, columns)),
             p.getSize(x, 0).ceilDiv(rows)});
@@ -123,6 +133,8 @@ private:
   void fillStage(Value ring, Value k, Value rows);
   Values multiplyStage(Value ring, ValueRange sums);
   void storeSums(ValueRange sums);
+  void storeRows(ValueRange sums, int64_t row, int64_t count);
+  Value hasRow(int64_t row);
   /// The weight of a part, and its part of the result's columns from `column`.
   unsigned getWeight(int64_t part) const { return shape.isGated ? part : 0; }
   Value getColumn(int64_t part) {
@@ -199,8 +211,7 @@ Value ExpertsStream::loadPairs(int64_t begin, int64_t count) {
 
 RingType ExpertsStream::getRingType() {
   MLIRContext *context = p.builder.getContext();
-  auto makeBuffer = [&](ArrayRef<int64_t> shape, Type element,
-                        int64_t widest) {
+  auto makeBuffer = [&](ArrayRef<int64_t> shape, Type element, int64_t widest) {
     int64_t bytes = shape[1] * element.getIntOrFloatBitWidth() / 8;
     for (int64_t swizzle : {128, 64, 32})
       if (swizzle <= widest && bytes % swizzle == 0)
@@ -261,41 +272,50 @@ Values ExpertsStream::multiplyStage(Value ring, ValueRange sums) {
   Values next;
   Value scales = xScales ? p.read(stage.getBuffers().back()) : Value();
   for (int64_t part = 0; part < parts; ++part)
-    next.push_back(p.scaledDot(stage.getBuffers()[2 * part],
-                               p.read(stage.getBuffers()[2 * part + 1]),
-                               stage.getBuffers()[2 * parts], scales,
-                               sums[part], /*inQuads=*/true));
+    next.push_back(p.scaledDot(
+        stage.getBuffers()[2 * part], p.read(stage.getBuffers()[2 * part + 1]),
+        stage.getBuffers()[2 * parts], scales, sums[part], getQuads(strategy)));
   ReleaseOp::create(p.builder, p.loc, ring, stage.getSlot());
   return next;
 }
 
-/// Some rows at a time: registers are full of sums.
+/// Rows that are stored at a time: registers are full of sums.
+static constexpr int64_t kStoredRows = 32;
+
 void ExpertsStream::storeSums(ValueRange sums) {
-  constexpr int64_t kRows = 32;
-  int64_t count = std::min(strategy.rows, kRows);
-  Value block = column;
-  for (int64_t row = 0; row < strategy.rows; row += count) {
-    Value pairs = loadPairs(row, count);
-    Value factors;
-    if (shape.isWeighted)
-      factors = p.broadcast(p.gather(routing, pairs, Value(), {count}),
-                            {BN, count}, {1});
-    auto getRows = [&](Value tile) {
-      return p.slice(tile, {0, row}, {BN, count});
-    };
-    for (int64_t part = 0; part < (shape.isGated ? 1 : parts); ++part) {
-      SmallVector<Value> products = {getRows(sums[part])};
-      if (shape.isGated)
-        products.push_back(getRows(sums[1]));
-      // Rounded before the transposition: half of it to move.
-      Value tile = p.convert(finish(products, factors), shape.getResult());
-      column = getColumn(part);
-      store(p.convert(p.transpose(tile), p.f32()),
-            [&](Value tile, Value view, Value column) {
-              p.scatter(tile, view, pairs, column);
-            });
-      column = block;
-    }
+  int64_t count = std::gcd(strategy.rows, kStoredRows);
+  for (int64_t row = 0; row < strategy.rows; row += count)
+    p.ifThen(hasRow(row), [&] { storeRows(sums, row, count); });
+}
+
+/// Whether the tile has the row `row`.
+Value ExpertsStream::hasRow(int64_t row) {
+  if (!strategy.isSorted)
+    return p.less(p.index(0), depth);
+  Value isThere = p.less(p.add(first, p.integer(row)), end);
+  return p.both(isThere, p.less(p.index(0), depth));
+}
+
+void ExpertsStream::storeRows(ValueRange sums, int64_t row, int64_t count) {
+  Value block = column, pairs = loadPairs(row, count), factors;
+  if (shape.isWeighted)
+    factors = p.broadcast(p.gather(routing, pairs, Value(), {count}),
+                          {BN, count}, {1});
+  auto getRows = [&](Value tile) {
+    return p.slice(tile, {0, row}, {BN, count});
+  };
+  for (int64_t part = 0; part < (shape.isGated ? 1 : parts); ++part) {
+    SmallVector<Value> products = {getRows(sums[part])};
+    if (shape.isGated)
+      products.push_back(getRows(sums[1]));
+    // Rounded before the transposition: half of it to move.
+    Value tile = p.convert(finish(products, factors), shape.getResult());
+    column = getColumn(part);
+    store(p.convert(p.transpose(tile), p.f32()),
+          [&](Value tile, Value view, Value column) {
+            p.scatter(tile, view, pairs, column);
+          });
+    column = block;
   }
 }
 

@@ -329,13 +329,15 @@ Value TileProgram::largest(Value tile, int64_t dim) {
 
 Value TileProgram::dot(Value a, Value b, Value accumulator, bool transposed) {
   return DotOp::create(builder, loc, a, b, accumulator, Value(), Value(),
-                       /*a_transposed=*/false, transposed);
+                       /*a_transposed=*/false, transposed, QuadsAttr());
 }
 
 Value TileProgram::scaledDot(Value a, Value aScale, Value b, Value bScale,
-                             Value accumulator, bool inQuads) {
-  return DotOp::create(builder, loc, a, b, accumulator, aScale, bScale,
-                       /*a_transposed=*/false, /*b_transposed=*/true, inQuads);
+                             Value accumulator, std::optional<Quads> quads) {
+  return DotOp::create(
+      builder, loc, a, b, accumulator, aScale, bScale, /*a_transposed=*/false,
+      /*b_transposed=*/true,
+      quads ? QuadsAttr::get(builder.getContext(), *quads) : QuadsAttr());
 }
 
 Value TileProgram::scan(Value tile, int64_t dim) {

@@ -120,7 +120,7 @@ public:
   /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K],
   /// its columns as they are or in quad order.
   Value scaledDot(Value a, Value aScale, Value b, Value bScale,
-                  Value accumulator, bool inQuads = false);
+                  Value accumulator, std::optional<tile::Quads> quads = {});
   Value scan(Value tile, int64_t dim); ///< running sums
   std::pair<Value, Value> selectTopk(Value scores, Value ids, int64_t k);
 

@@ -324,6 +324,51 @@ func.func @dot_with_incommensurable_scales(%a: tensor<4x12xf8E4M3FN>, %s: tensor
 
 // -----
 
+// DotOp C4.
+func.func @dot_in_quads_not_transposed(%a: tensor<4x128xbf16>, %b: tensor<128x8xbf16>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quads to be transposed (C4)}}
+  %d = tile.dot %a, %b quads<quarters>, %c : tensor<4x128xbf16>, tensor<128x8xbf16> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C4.
+func.func @dot_of_wide_words(%a: tensor<4x128xbf16>, %b: tensor<8x128xbf16>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quads to have elements of 8 bits, or of 16 in quarters (C4) but got 'bf16' in words}}
+  %d = tile.dot %a, %b transposed quads<words>, %c : tensor<4x128xbf16>, tensor<8x128xbf16> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C4.
+func.func @dot_of_f32_quarters(%a: tensor<4x128xf32>, %b: tensor<8x128xf32>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quads to have elements of 8 bits, or of 16 in quarters (C4) but got 'f32' in quarters}}
+  %d = tile.dot %a, %b transposed quads<quarters>, %c : tensor<4x128xf32>, tensor<8x128xf32> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C4.
+func.func @dot_of_narrow_quarters(%a: tensor<4x128xf8E4M3FN>, %b: tensor<8x128xf4E2M1FN>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quads to have elements of 8 bits, or of 16 in quarters (C4) but got 'f4E2M1FN' in quarters}}
+  %d = tile.dot %a, %b transposed quads<quarters>, %c : tensor<4x128xf8E4M3FN>, tensor<8x128xf4E2M1FN> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C4.
+func.func @dot_in_quads_of_part_of_a_block(%a: tensor<4x192xf8E4M3FN>, %b: tensor<8x192xf8E4M3FN>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected K beside quads to be a multiple of 128 (C4) but got 192}}
+  %d = tile.dot %a, %b transposed quads<words>, %c : tensor<4x192xf8E4M3FN>, tensor<8x192xf8E4M3FN> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
 func.func @reduce_beyond_the_rank(%x: tensor<4x8xf32>) {
   // expected-error @below {{'tile.reduce' op expected dim to be a dimension of the source, 0 to 1 (C1), but got 2}}
   %r = tile.reduce sum %x along 2 : tensor<4x8xf32>

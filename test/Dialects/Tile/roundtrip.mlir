@@ -169,7 +169,9 @@ func.func @products_and_selections(
     %a: tensor<16x128xbf16>, %b: !tile.buffer<32x128xbf16>,
     %acc: tensor<16x32xf32>, %q: tensor<16x128xf8E4M3FN>,
     %qs: tensor<16x1xf32>, %w: tensor<128x32xf4E2M1FN>,
-    %ws: tensor<32x4xf8E8M0FNU>) -> f32 {
+    %ws: tensor<32x4xf8E8M0FNU>, %codes: !tile.buffer<16x128xf4E2M1FN>,
+    %cs: tensor<16x4xf8E8M0FNU>, %x: tensor<32x128xf8E4M3FN>,
+    %xs: tensor<32x1xf32>) -> f32 {
   // CHECK: tile.dot %{{.*}}, %{{.*}} transposed, %{{.*}} : tensor<16x128xbf16>, !tile.buffer<32x128xbf16> -> tensor<16x32xf32>
   %d = tile.dot %a, %b transposed, %acc
       : tensor<16x128xbf16>, !tile.buffer<32x128xbf16> -> tensor<16x32xf32>
@@ -177,8 +179,20 @@ func.func @products_and_selections(
   %e = tile.dot %q scaled %qs, %w scaled %ws, %d
       : tensor<16x128xf8E4M3FN> scaled tensor<16x1xf32>,
         tensor<128x32xf4E2M1FN> scaled tensor<32x4xf8E8M0FNU> -> tensor<16x32xf32>
+  // Columns in quad order, of 16 bits and of 8.
+  // CHECK: tile.dot %{{.*}} scaled %{{.*}}, %{{.*}} transposed quads<quarters>, %{{.*}} : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>, !tile.buffer<32x128xbf16> -> tensor<16x32xf32>
+  %e2 = tile.dot %codes scaled %cs, %b transposed quads<quarters>, %e
+      : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>,
+        !tile.buffer<32x128xbf16> -> tensor<16x32xf32>
+  // CHECK: tile.dot %{{.*}} scaled %{{.*}}, %{{.*}} transposed quads<words> scaled %{{.*}}, %{{.*}} : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>, tensor<32x128xf8E4M3FN> scaled tensor<32x1xf32> -> tensor<16x32xf32>
+  %e3 = tile.dot %codes scaled %cs, %x transposed quads<words> scaled %xs, %e2
+      : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>,
+        tensor<32x128xf8E4M3FN> scaled tensor<32x1xf32> -> tensor<16x32xf32>
+  // CHECK: tile.dot %{{.*}}, %{{.*}} transposed quads<quarters>, %{{.*}} : tensor<16x128xf8E4M3FN>, tensor<32x128xf8E4M3FN> -> tensor<16x32xf32>
+  %e4 = tile.dot %q, %x transposed quads<quarters>, %e3
+      : tensor<16x128xf8E4M3FN>, tensor<32x128xf8E4M3FN> -> tensor<16x32xf32>
   // CHECK: tile.scan %{{.*}} along 1 exclusive : tensor<16x32xf32>
-  %f = tile.scan %e along 1 exclusive : tensor<16x32xf32>
+  %f = tile.scan %e4 along 1 exclusive : tensor<16x32xf32>
   // CHECK: tile.select_topk %{{.*}} : tensor<16x32xf32> -> tensor<16x6xf32>, tensor<16x6xi32>
   %v, %i = tile.select_topk %f
       : tensor<16x32xf32> -> tensor<16x6xf32>, tensor<16x6xi32>

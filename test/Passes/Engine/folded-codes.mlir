@@ -1,24 +1,27 @@
 // RUN: varve-opt %s --split-input-file --pass-pipeline='builtin.module(tile.func(tile-assign-layouts{target=sm_90a}),tile-to-nvidia{target=sm_90a},cse)' | FileCheck %s
 
-// Codes of 4 bits beside bf16: every lane unpacks what it multiplies, while the
-// products of the part before run. At the loop's end no product is under way: it
-// would read registers that the next iteration writes.
-// Chunks of 16 bytes go by cp.async where no tensor map describes a view.
+// Codes of 4 bits beside bf16, whose columns are in quad order: every lane unpacks
+// what it multiplies, while the products of the part before run. At the loop's
+// end no product is under way: it would read registers that the next iteration
+// writes. Rows of a multiple of 16 bytes are gathered in chunks of 16; scales,
+// whose rows have four, have no tensor map.
 !codes = !tile.buffer<128x128xf4E2M1FN, #tile.shared<swizzle = 64>>
 !scales = !tile.buffer<128x4xf8E8M0FNU>
 !x = !tile.buffer<8x128xbf16, #tile.shared<swizzle = 128>>
 !ring = !tile.ring<2, !codes, !scales, !x>
 
 // CHECK-LABEL: llvm.func @folded(
-// CHECK-NOT: llvm.byval
-// CHECK: nvvm.cp.async.shared.global {{.*}}, 16, cache =  cg
+// CHECK-SAME: varve.tensor_maps = [{argument = 0 : i64, box = array<i64: 128, 128>, swizzle = 64 : i64}]
+// CHECK: nvvm.cp.async.bulk.tensor.shared.cluster.global
 // CHECK: nvvm.cp.async.shared.global {{.*}}, 4, cache =  ca
 // CHECK: nvvm.cp.async.shared.global {{.*}}, 16, cache =  cg
 // CHECK: scf.for
 // CHECK: nvvm.wgmma.wait.group.sync.aligned 1
+// CHECK: llvm.load {{.*}} -> vector<4xi32>
 // CHECK: llvm.load {{.*}} -> i8
-// CHECK: arith.constant 16781312
-// CHECK: arith.constant 262208
+// CHECK: arith.constant -2147450880
+// CHECK: arith.constant 29360576
+// CHECK: arith.constant 2122350208
 // CHECK: arith.mulf {{.*}} : vector<2xbf16>
 // CHECK: arith.mulf {{.*}} : vector<2xbf16>
 // CHECK: wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16
@@ -54,7 +57,7 @@ tile.func @folded(%w: !tile.view<128x1024xf4E2M1FN>, %s: !tile.view<128x32xf8E8M
       %next = tile.on "math" -> tensor<128x8xf32> {
         %slot, %a, %as, %b = tile.receive %ring : !ring
         %factors = tile.read %as : !scales -> tensor<128x4xf8E8M0FNU>
-        %d = tile.dot %a scaled %factors, %b transposed, %acc
+        %d = tile.dot %a scaled %factors, %b transposed quads<quarters>, %acc
             : !codes scaled tensor<128x4xf8E8M0FNU>, !x -> tensor<128x8xf32>
         tile.release %ring, %slot : !ring
         tile.yield %d : tensor<128x8xf32>

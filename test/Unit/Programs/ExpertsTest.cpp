@@ -11,6 +11,7 @@ using namespace varve::test;
 using mlir::varve::ExpertsShape;
 using mlir::varve::ExpertsStrategy;
 using mlir::varve::TileProgram;
+using mlir::varve::tile::Quads;
 
 namespace {
 
@@ -387,8 +388,10 @@ TEST(ProgramExpertsTest, StreamedRowsOfCodes) {
   ExpertsShape shape = getPairToCodes(256, 384, 128, "bf16");
   ASSERT_TRUE(canKeepCodes(shape));
   ExpertsStrategy strategy = getStream(16, 1);
-  strategy.keepsCodes = true;
-  check(shape, strategy, 1e-2);
+  for (Quads quads : {Quads::Words, Quads::Quarters}) {
+    strategy.codes = quads;
+    check(shape, strategy, 1e-2);
+  }
   // Scales for more columns than a block has, and a block that is not whole.
   shape = getShape(9, 3, 200, 352, "f8E4M3FN", "f4E2M1FN", "f32");
   shape.xScale = parseType("f8E8M0FNU");

@@ -230,8 +230,8 @@ std::shared_ptr<const Package> PackageBuilder::open() const {
 //===----------------------------------------------------------------------===//
 
 static void put(std::string &out, uint64_t value, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i)
-    out += static_cast<char>(value >> (8 * i));
+  for (size_t i = 0; i < bytes; ++i, value >>= 8)
+    out += static_cast<char>(value);
 }
 
 std::vector<uint8_t>
