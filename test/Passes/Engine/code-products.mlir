@@ -44,7 +44,8 @@
 // CHECK: math.fma
 
 // In quarters, codes times their scales are f8E5M2, which a permutation of bytes
-// looks up. Scales beyond its range are added apart, if a lane has met one.
+// looks up. Scales beyond its range are added apart, if a lane has met one: from
+// the stage's buffers, which are handed back after that.
 // SHORT-LABEL: llvm.func @product(
 // SHORT: nvvm.mbarrier.expect_tx
 // SHORT: nvvm.prmt
@@ -54,9 +55,12 @@
 // SHORT-NOT: wgmma.mma_async
 // SHORT: wgmma.wait_group.sync.aligned 0
 // SHORT: math.fma
+// SHORT-NOT: nvvm.mbarrier.arrive
 // SHORT: scf.if %[[APART]]
+// SHORT-NOT: nvvm.mbarrier.arrive
 // SHORT: scf.for
 // SHORT: math.fma
+// SHORT: nvvm.mbarrier.arrive
 
 // LONG: error: 'tile.dot' op cannot be lowered for sm_90a: only warpgroup products of 4-bit codes whose scales are powers of two take columns in quad order
 // AMPERE: error: 'tile.dot' op cannot be lowered for sm_80: only warpgroup products of 4-bit codes whose scales are powers of two take columns in quad order
