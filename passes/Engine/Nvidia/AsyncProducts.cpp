@@ -128,7 +128,7 @@ SmallVector<Value> AsyncProducts::finishNow(ValueRange registers) {
 
 void AsyncProducts::finishLater(DotOp op, ValueRange buffers, Finish finish) {
   pending[op.getResult()] = {issued, /*crossed=*/false};
-  finishes[op.getResult()] = std::move(finish);
+  finishes[op.getResult()] = {std::move(finish), llvm::to_vector(buffers)};
   for (Value buffer : buffers)
     lastRead[getClass(buffer)] = issued;
   ++issued;
@@ -146,7 +146,7 @@ void AsyncProducts::settle(Value tile) {
   pending.erase(it);
   Code &code = lowering.code;
   if (auto it = finishes.find(tile); it != finishes.end()) {
-    Finish finish = std::move(it->second);
+    Finish finish = std::move(it->second.finish);
     finishes.erase(it);
     lowering.setTile(tile, finish(issued - 1 - group));
   } else {
@@ -163,7 +163,19 @@ void AsyncProducts::settleAll() {
 }
 
 void AsyncProducts::waitForReads(Value slot) {
-  auto it = lastRead.find(getClass(slot));
+  void *stage = getClass(slot);
+  // Even if their instructions are complete.
+  SmallVector<Value> unfinished;
+  for (auto &[tile, state] : pending) {
+    auto it = finishes.find(tile);
+    if (it != finishes.end() &&
+        llvm::any_of(it->second.buffers,
+                     [&](Value buffer) { return getClass(buffer) == stage; }))
+      unfinished.push_back(tile);
+  }
+  for (Value tile : unfinished)
+    settle(tile);
+  auto it = lastRead.find(stage);
   if (it == lastRead.end() || it->second <= complete)
     return;
   int64_t group = it->second;

@@ -59,9 +59,10 @@ public:
   void afterPart() { ++issued; }
   /// Instead: waits for the group at once, and returns the registers.
   SmallVector<Value> finishNow(ValueRange registers);
-  /// Instead: what is read is an operand of later code as well. When somebody
-  /// needs the result, `finish` waits until as many groups are unfinished as it
-  /// is told, and returns its registers.
+  /// Instead: later code reads `buffers` as well. When somebody needs the
+  /// result, or before a stage that they lie in is handed back, `finish` waits
+  /// until as many groups are unfinished as it is told, and returns the
+  /// registers.
   using Finish = std::function<SmallVector<Value>(int64_t pending)>;
   void finishLater(tile::DotOp op, ValueRange buffers, Finish finish);
 
@@ -112,7 +113,11 @@ private:
 
   Lowering &lowering;
   llvm::MapVector<Value, Pending> pending;
-  llvm::DenseMap<Value, Finish> finishes;
+  struct Later {
+    Finish finish;
+    SmallVector<Value> buffers;
+  };
+  llvm::DenseMap<Value, Later> finishes;
   llvm::EquivalenceClasses<void *> stages;
   llvm::DenseMap<void *, int64_t> lastRead;
   /// Groups of products started so far, in the order of the text.

@@ -5,6 +5,7 @@
 #include "dialects/Tile/QuadOrder.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Engine/Nvidia/AsyncProducts.h"
+#include "passes/Engine/Nvidia/MmaOperand.h"
 #include "passes/Engine/Nvidia/RegisterCodes.h"
 #include "passes/Engine/Nvidia/WgmmaScales.h"
 
@@ -125,7 +126,7 @@ public:
   ShiftedProduct(Lowering &lowering, DotOp op, const WgmmaPlan &plan)
       : lowering(lowering), op(op),
         codes(lowering, op, plan.groupRow, plan.layout.getWarpgroups()[0]),
-        columns(lowering, op, op.getBScale(), 1),
+        columns(lowering, op, op.getBScale(), 1), rightBuffer(plan.b.shared),
         sums(lowering.getTile(op.getAccumulator()).registers) {}
 
   /// Makes the words of the block of K that begins at `k`.
@@ -144,6 +145,7 @@ private:
   DotOp op;
   ShiftedCodes codes;
   WgmmaScales columns;
+  SharedBuffer rightBuffer;
   SmallVector<Value> sums, partial;
   /// Of the block that was unpacked last, and that was started last.
   Value nextApart, isApart;
@@ -193,13 +195,12 @@ SmallVector<Value> ShiftedProduct::addApart(ValueRange sums, int64_t k) {
   // registers from before the outermost loop on.
   SmallVector<Value> base = lowering.getBase(map), result;
   base[1] = makeOpaque(code.builder, code.loc, base[1]);
-  const SharedBuffer &buffer = lowering.getBuffer(op.getB());
-  auto element = cast<FloatType>(buffer.whole.getElementType());
+  auto element = cast<FloatType>(rightBuffer.whole.getElementType());
   QuadOrder order = QuadOrder::get(*op.getQuads(), element.getWidth());
   auto loadRight = [&](int64_t reg, Value column) -> Value {
     Value at = code.add(getStoredColumn(code, order, column), k);
     Value row = lowering.getCoordinate(map, base, reg, 1);
-    Value bits = code.load(lowering.getElementAddress(buffer, {row, at}),
+    Value bits = code.load(lowering.getElementAddress(rightBuffer, {row, at}),
                            getStorageType(element), 1)
                      .front();
     return code.create<arith::MulFOp>(
@@ -222,12 +223,13 @@ SmallVector<Value> ShiftedProduct::addApart(ValueRange sums, int64_t k) {
     return next;
   };
   for (size_t first = 0; first < sums.size(); first += kRegisters)
-    llvm::append_range(result, code.loop(code.i32(0), code.i32(kQuadBlock), 1,
-                                         sums.slice(first, kRegisters),
-                                         [&](Value column, ValueRange carried) {
-                                           return addColumn(first, column,
-                                                            carried);
-                                         }));
+    llvm::append_range(
+        result,
+        code.loop(code.i32(0), code.i32(kQuadBlock), 1,
+                  sums.slice(first, std::min(kRegisters, sums.size() - first)),
+                  [&](Value column, ValueRange carried) {
+                    return addColumn(first, column, carried);
+                  }));
   return result;
 }
 
@@ -247,13 +249,21 @@ void mlir::varve::nvidia::multiplyShifted(Lowering &lowering, DotOp op,
     product->start(plan, k);
   }
   lowering.setTile(op.getResult(), SmallVector<Value>(product->getSums()));
+  // What is added later reads all of them.
   SmallVector<Value> buffers;
-  if (plan.b.buffer)
-    buffers.push_back(plan.b.buffer);
+  bool isOwn = plan.hasOwnBuffers || !products.mayOverlap;
+  for (Value buffer :
+       {Value(op.getA()), plan.b.buffer, getSourceBuffer(op.getAScale(), op),
+        getSourceBuffer(op.getBScale(), op)}) {
+    // Memory of this op, or of the role's, may be written again.
+    isOwn |= !buffer || lowering.getBuffer(buffer).range.size() != 0;
+    if (buffer)
+      buffers.push_back(buffer);
+  }
   products.finishLater(op, buffers, [product](int64_t pending) {
     product->add(pending);
     return SmallVector<Value>(product->getSums());
   });
-  if (plan.hasOwnBuffers || !products.mayOverlap)
+  if (isOwn)
     products.settle(op.getResult());
 }

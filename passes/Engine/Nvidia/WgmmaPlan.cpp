@@ -81,6 +81,7 @@ static void readShared(Lowering &lowering, WgmmaPlan &plan,
                        bool isMNMajor, bool isLeft) {
   Code &code = lowering.code;
   operand.shape = getOperandShape(buffer.whole, isMNMajor);
+  operand.shared = buffer;
   int64_t mn = buffer.offsets[isMNMajor ? 1 : 0];
   int64_t k = buffer.offsets[isMNMajor ? 0 : 1];
   Value address = code.offset(buffer.base, operand.shape.getOffset(mn, k));

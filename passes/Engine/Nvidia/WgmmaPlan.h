@@ -17,6 +17,8 @@ struct WgmmaOperand {
   WgmmaOperandShape shape;
   /// Of this warpgroup's first instruction; null for registers.
   Value descriptor;
+  /// What that describes.
+  SharedBuffer shared;
   /// Words of 32 bits of a left operand in registers.
   SmallVector<Value> words;
   /// The source buffer that is read, if any.
