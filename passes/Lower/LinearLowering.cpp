@@ -174,17 +174,18 @@ LinearLowering::chooseStrategies(KernelFuncOp function,
     return make(min, max, rows, columns, depth, stages, warps,
                 first.hasShortSums ? getEngine(0) : Attribute());
   };
-  // Loops over so few f32 numbers are unrolled, which takes registers.
-  int64_t deep = isF32 ? 64 : isFollowed || isWide ? 128 : 4096 / bits;
-  StrategyAttr few = makeFew(1, 16, 16, narrow, deep);
-  StrategyAttr some =
-      makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow,
-              std::max<int64_t>(deep / 2, isF32 ? 64 : 0));
-  if (isF32)
-    return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   // Codes that no instruction multiplies are converted, in registers.
   bool isConverted =
       isWide || (bits == 8 && !target.supports(::varve::Feature::MmaSyncFp8));
+  // Loops over so few f32 numbers are unrolled, which takes registers, and so
+  // are those over codes that are converted.
+  int64_t deep = isF32 ? 64 : isFollowed || isWide ? 128 : 4096 / bits;
+  int64_t lessDeep = isF32 ? 64 : std::min(deep / 2, isConverted ? 128 : deep);
+  StrategyAttr few = makeFew(1, 16, 16, narrow, deep);
+  StrategyAttr some =
+      makeFew(17, 64, isPair ? 32 : 64, isFollowed ? wide : narrow, lessDeep);
+  if (isF32)
+    return {few, some, make(65, 0, 64, 64, 64, 1, isLarge ? 8 : 4)};
   int64_t rows = isPair ? (wide > 64 ? 32 : 64) : isConverted ? 64 : 128;
   int64_t columns = fitColumns(kernel, isPair ? 64 : 128);
   int64_t depth =

@@ -123,9 +123,10 @@ void buildArrangeRows(TileProgram &program, const ExpertsShape &shape,
 /// The shape of a product of arranged rows.
 ExpertsShape getArrangedShape(const ExpertsShape &shape,
                               const ExpertsStrategy &strategy);
-/// Arguments: x, arranged, and the scales of codes; ends, tileEnds, order if sorted, else ids [P]; weights
-/// and their scales; routing weights; results, as for `buildExperts`. The
-/// function has kExpertsLoadWarps more warps than the strategy.
+/// Arguments: x, arranged, and the scales of codes; ends, tileEnds, order if
+/// sorted, else ids [P]; weights and their scales; routing weights; results, as
+/// for `buildExperts`. The function has kExpertsLoadWarps more warps than the
+/// strategy.
 void buildStreamedExperts(TileProgram &program, const ExpertsShape &shape,
                           const ExpertsStrategy &strategy);
 
