@@ -30,13 +30,15 @@ std::unique_ptr<KernelCache> openKernelCache() {
 
 std::string makeRecordKey(plan::KernelOp kernel, const TargetModel &target,
                           const PtxasTool *assembler, bool strict) {
+  // With names: line tables say of which layer's ops the code was made, and
+  // packages are the same whatever other models the cache knows.
   return CacheKeyBuilder()
       .add("compiler", getCompilerBuildId())
       .add("kind", "kernel")
       .add("target", target.getName())
       .add("assembler", assembler ? assembler->version : std::string())
       .add("strict", strict ? "1" : "0")
-      .add("kernel", getCanonicalText(kernel, /*names=*/false))
+      .add("kernel", getCanonicalText(kernel, /*names=*/true))
       .finish();
 }
 
