@@ -244,7 +244,8 @@ def Tile_StrategyAttr : Tile_Attr<"Strategy", "strategy"> {
     accumulators through shared memory, so that global memory sees whole rows.
     `short_sums` lets products of elements of at most 8 bits keep fewer bits of
     the sums within 128 k, or a block of scales if that is shorter, than f32 has,
-    where the target has faster instructions that do.
+    where the target has faster instructions that do. Scales that are multiplied
+    into codes before make no blocks.
 
     C1: `in_flight` is from 0 to 7.
     C2: `blocks_per_multiprocessor` is from 1 to 32.
