@@ -1,5 +1,4 @@
-//===- BenchExperts.h - The experts of one layer, to be measured -*- C++
-//-*-===//
+//===- BenchExperts.h - One layer's experts, measured -----------*- C++ -*-===//
 //
 // All launches that the routed experts of a layer of V4-Flash make: sorting,
 // products, activation, quantisation. They come from the model itself, through

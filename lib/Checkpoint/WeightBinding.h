@@ -1,5 +1,4 @@
-//===- WeightBinding.h - A model's tensors found in a checkpoint -*- C++
-//-*-===//
+//===- WeightBinding.h - Tensors found in a checkpoint ----------*- C++ -*-===//
 //
 // Compares what a model consists of with what a checkpoint holds, and says for
 // every tensor where its bytes are and which type they have. The checkpoint

@@ -1,5 +1,4 @@
-//===- ModelLoader.h - From MODEL on the command line to a module *- C++
-//-*-===//
+//===- ModelLoader.h - From MODEL to a module -------------------*- C++ -*-===//
 #ifndef VARVE_TOOLS_MODELLOADER_H
 #define VARVE_TOOLS_MODELLOADER_H
 

@@ -1,5 +1,4 @@
-//===- LayerRunner.h - Programs of layers on a reference's prompts -*- C++
-//-*-===//
+//===- LayerRunner.h - Layers on a reference's prompts ----------*- C++ -*-===//
 #ifndef VARVE_RUNTIME_TOOL_LAYERRUNNER_H
 #define VARVE_RUNTIME_TOOL_LAYERRUNNER_H
 

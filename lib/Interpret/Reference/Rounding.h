@@ -1,5 +1,4 @@
-//===- Rounding.h - Where and in which order the reference rounds -*- C++
-//-*-===//
+//===- Rounding.h - Where the reference rounds ------------------*- C++ -*-===//
 //
 // The reference computes what the specification's formulas say, on plain rows
 // of floats, and must give the same bits on every machine:

@@ -50,6 +50,8 @@ Lowering::permuteRegisters(const RegisterTile &tile, RankedTensorType type,
   return registers;
 }
 
+/// Words of a row that are exchanged: as many as lanes read vectors of 16 bytes
+/// along a column of 128 numbers of 16 bits.
 static constexpr int64_t kMostExchangedWords = 16;
 
 /// A buffer in the exchange area in which rows are spread over the banks.

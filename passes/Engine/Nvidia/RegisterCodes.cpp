@@ -82,23 +82,28 @@ Value RegisterCodes::loadFactor(int64_t row, Value column) {
   return makeFactor(code, code.shiftLeft(loadScale(row, column), 23));
 }
 
+SmallVector<Value> RegisterCodes::loadQuarter(int64_t row, int64_t block) {
+  return code.load(getChunk(row, block * kQuadBlock, place),
+                   code.builder.getI32Type(), kChunkBytes / kWordBytes);
+}
+
+Value RegisterCodes::loadQuarterScale(int64_t row, int64_t block) {
+  return loadScale(
+      row, code.add(code.mul(place, kChunkColumns), block * kQuadBlock));
+}
+
 //===----------------------------------------------------------------------===//
 // Folded
 //===----------------------------------------------------------------------===//
-
-static Value getColumnOfQuarter(Code &code, Value place, int64_t block) {
-  return code.add(code.mul(place, kChunkColumns), block * kQuadBlock);
-}
 
 FoldedCodes::Quarter &FoldedCodes::getQuarter(int64_t row, int64_t block) {
   Quarter &result = quarters[{row, block}];
   if (result.factor)
     return result;
-  result.codes = code.load(getChunk(row, block * kQuadBlock, place),
-                           code.builder.getI32Type(), kChunkBytes / kWordBytes);
+  result.codes = loadQuarter(row, block);
   // A pair of bf16. The exponent's place; 2^-127 has none of its own, and 255
   // is no number.
-  Value scale = loadScale(row, getColumnOfQuarter(code, place, block));
+  Value scale = loadQuarterScale(row, block);
   Value both = code.mul(scale, 0x00800080);
   both = code.select(code.cmp(arith::CmpIPredicate::eq, scale, 0),
                      code.i32(0x00400040), both);
@@ -201,10 +206,8 @@ ShiftedCodes::Quarter &ShiftedCodes::getQuarter(int64_t row, int64_t block) {
   Quarter &result = quarters[{row, block}];
   if (result.low)
     return result;
-  result.codes = code.load(getChunk(row, block * kQuadBlock, place),
-                           code.builder.getI32Type(), kChunkBytes / kWordBytes);
-  Value shift =
-      getShift(loadScale(row, getColumnOfQuarter(code, place, block)));
+  result.codes = loadQuarter(row, block);
+  Value shift = getShift(loadQuarterScale(row, block));
   Value outside = isOutside(shift);
   isApart = isApart ? code.bitOr(isApart, outside) : outside;
   // Magnitudes 0, 0.5, 1, 1.5 and 2, 3, 4, 6, of which all but the first have

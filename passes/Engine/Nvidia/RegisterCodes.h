@@ -29,6 +29,10 @@ protected:
   Value loadScale(int64_t row, Value column);
   /// The same, as f32.
   Value loadFactor(int64_t row, Value column);
+  /// The lane's 32 neighbours of a block of 128 columns, as four words of
+  /// codes, and their scale's byte, extended to i32.
+  SmallVector<Value> loadQuarter(int64_t row, int64_t block);
+  Value loadQuarterScale(int64_t row, int64_t block);
   Value getScaleAddress(int64_t row, Value scale);
 
   Code &code;
