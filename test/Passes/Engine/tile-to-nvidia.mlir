@@ -168,7 +168,8 @@ tile.func @carried_tile(%x: !tile.view<128xf32>, %n: index)
 
 // Conversions to narrow floats take pairs.
 // CHECK-LABEL: llvm.func @pairs_are_converted
-// CHECK-COUNT-2: arith.truncf {{.*}} : vector<2xf32> to vector<2xbf16>
+// CHECK-COUNT-2: nvvm.convert.f32x2.to.bf16x2 {{.*}}rnd = #nvvm.fp_rnd_mode<rn>
+// CHECK-NOT: nvvm.convert
 // CHECK-NOT: arith.truncf
 // CHECK: llvm.return
 tile.func @pairs_are_converted(%x: !tile.view<128xf32>, %y: !tile.view<128xbf16>)

@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "varve/Support/Floats.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "gtest/gtest.h"
 
@@ -140,6 +141,13 @@ static uint32_t sumOverWarp(uint32_t value) {
   return sum;
 }
 
+/// Two f32 as bf16, the second in the upper half.
+static uint32_t roundPair(uint32_t low, uint32_t high) {
+  return ::varve::floatToBf16(std::bit_cast<float>(low)) |
+         static_cast<uint32_t>(::varve::floatToBf16(std::bit_cast<float>(high)))
+             << 16;
+}
+
 //===----------------------------------------------------------------------===//
 // Compilation
 //===----------------------------------------------------------------------===//
@@ -252,6 +260,15 @@ private:
           if (redux.getKind() != NVVM::ReduxKind::ADD)
             return op->emitOpError("is not simulated");
           replace(op, call(fn(&sumOverWarp), i32, redux.getVal()));
+          return success();
+        })
+        .Case([&](NVVM::ConvertF32x2ToBF16x2Op convert) {
+          Value pair = call(
+              fn(&roundPair), i32,
+              {LLVM::BitcastOp::create(builder, loc, i32, convert.getSrcLo()),
+               LLVM::BitcastOp::create(builder, loc, i32, convert.getSrcHi())});
+          replace(op, LLVM::BitcastOp::create(
+                          builder, loc, convert.getDst().getType(), pair));
           return success();
         })
         .Case([&](NVVM::GriddepcontrolOp) {
