@@ -113,9 +113,26 @@ static LogicalResult verifyDotQuads(DotOp op) {
   return success();
 }
 
+/// C5.
+static LogicalResult verifyDotExponent(DotOp op) {
+  if (op.getExponent() == 0)
+    return success();
+  if (!op.getAScale())
+    return op.emitOpError() << "expected a scale of a beside an exponent (C5)";
+  Type element = getElementTypeOf(op.getB().getType());
+  std::optional<Quads> quads = op.getQuads();
+  if (quads == Quads::Quarters && element.getIntOrFloatBitWidth() == 8)
+    return success();
+  return op.emitOpError()
+         << "expected b in quarters of elements of 8 bits beside an exponent "
+            "(C5) but got "
+         << element << " in "
+         << (quads ? stringifyQuads(*quads) : "the order of K");
+}
+
 LogicalResult DotOp::verify() {
   if (failed(verifyDotShapes(*this)) || failed(verifyDotElements(*this)) ||
-      failed(verifyDotQuads(*this)) ||
+      failed(verifyDotQuads(*this)) || failed(verifyDotExponent(*this)) ||
       failed(verifyDotScale(*this, getAScale(), getM(), "a")) ||
       failed(verifyDotScale(*this, getBScale(), getN(), "b")))
     return failure();

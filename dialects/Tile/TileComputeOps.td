@@ -23,6 +23,10 @@ def Tile_DotOp : Tile_Op<"dot", [
 
     `total = fma(partial, a_scale * b_scale, total)`.
 
+    With an `exponent`, scales of `a` count 2^exponent times what they are. What
+    multiplies codes by their scales before the product may reach few exponents;
+    the scales of `b` then bring the rest.
+
     The order of additions within a block is the target's, and fixed. Inputs of
     fewer than 16 bits multiply exactly; f32 ones multiply as f32. Codes beside
     numbers of 16 bits may be multiplied by scales that are powers of two before
@@ -42,6 +46,8 @@ def Tile_DotOp : Tile_Op<"dot", [
         other.
     C4: `b` in quads is transposed, its elements have 8 bits, or 16 in quarters,
         and K is a multiple of 128.
+    C5: beside an exponent, `a` has scales, and `b` is in quarters of elements
+        of 8 bits.
 
     ```mlir
     %d = tile.dot %a, %b transposed, %c
@@ -57,10 +63,12 @@ def Tile_DotOp : Tile_Op<"dot", [
     Tile_AccumulatorTile:$accumulator,
     Optional<Tile_ScaleTile>:$a_scale, Optional<Tile_ScaleTile>:$b_scale,
     UnitAttr:$a_transposed, UnitAttr:$b_transposed,
-    OptionalAttr<Tile_Quads>:$quads);
+    OptionalAttr<Tile_Quads>:$quads,
+    DefaultValuedOptionalAttr<I64Attr, "0">:$exponent);
   let results = (outs Tile_AccumulatorTile:$result);
   let assemblyFormat = [{
-    $a (`transposed` $a_transposed^)? (`scaled` $a_scale^)? `,`
+    $a (`transposed` $a_transposed^)? (`scaled` $a_scale^)?
+    (`exponent` $exponent^)? `,`
     $b (`transposed` $b_transposed^)? (`quads` `` $quads^)?
     (`scaled` $b_scale^)? `,` $accumulator attr-dict
     `:` type($a) (`scaled` type($a_scale)^)? `,`

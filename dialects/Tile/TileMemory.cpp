@@ -300,15 +300,16 @@ static LogicalResult verifyCut(SubbufferOp op) {
   int64_t bits = buffer.getElementType().getIntOrFloatBitWidth();
   int64_t swizzle =
       buffer.getLayout() ? buffer.getLayout().getSwizzle() : int64_t(0);
-  int64_t panel = swizzle != 0 ? swizzle : 32;
+  int64_t panel = swizzle != 0 ? swizzle : 4;
   auto isCut = [&](int64_t dim, int64_t unit) {
     return part.getShape()[dim] == buffer.getShape()[dim] ||
            (op.getOffsets()[dim] % unit == 0 &&
             part.getShape()[dim] % unit == 0);
   };
   if (!isCut(rank - 1, std::max<int64_t>(1, panel * 8 / bits)))
-    return op.emitOpError() << "expected whole panels of " << panel
-                            << " bytes of the last dimension (C4)";
+    return op.emitOpError()
+           << "expected whole " << (swizzle ? "panels" : "words") << " of "
+           << panel << " bytes of the last dimension (C4)";
   if (rank > 1 && !isCut(rank - 2, 8))
     return op.emitOpError() << "expected offset and size of dimension "
                             << rank - 2 << " to be multiples of 8 (C4)";

@@ -40,7 +40,7 @@ def Tile_RowsTile : Type<And<[Tile_HasStaticShape, RankedTensorOf<[I32, I64, Ind
     "rank-1 tile of row numbers", "::mlir::RankedTensorType">;
 def Tile_AccumulatorTile : Tile_Tile<[F32], "f32 tile">;
 def Tile_IntegerTile : Tile_Tile<[I32, I64], "tile of i32 or i64">;
-def Tile_ScaleTile : Tile_Tile<[F32, F8E8M0FNU], "tile of scales (f32 or f8E8M0FNU)">;
+def Tile_ScaleTile : Tile_Tile<[F32, BF16, F8E8M0FNU], "tile of scales (f32, bf16 or f8E8M0FNU)">;
 def Tile_Scalar : AnyTypeOf<[Tile_AnyFloat, Tile_AnyInteger], "scalar">;
 def Tile_ScoreTile : Tile_Tile<[F32, BF16], "tile of f32 or bf16 scores">;
 

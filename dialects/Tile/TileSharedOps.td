@@ -58,9 +58,9 @@ def Tile_SubbufferOp : Tile_Op<"subbuffer", [Pure]> {
     C2: the result has the buffer's rank, element type and placement.
     C3: the part lies within the buffer.
     C4: offset and size of the last dimension are whole panels of the swizzle
-        (32 bytes without one), unless they are the buffer's; offsets and sizes
-        of the dimension before it are multiples of 8, unless they are the
-        buffer's.
+        (words of 4 bytes without one), unless they are the buffer's; offsets
+        and sizes of the dimension before it are multiples of 8, unless they are
+        the buffer's.
 
     ```mlir
     %v = tile.subbuffer %kv[0, 256] : !tile.buffer<64x512xbf16>

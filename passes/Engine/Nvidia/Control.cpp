@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Engine/Nvidia/Lowering.h"
+#include "passes/Engine/Nvidia/Wgmma.h"
 
 using namespace mlir;
 using namespace mlir::varve::tile;
@@ -79,6 +80,29 @@ void Lowering::bind(ValueRange olds, ValueRange likes, ArrayRef<Value> &news) {
 // scf
 //===----------------------------------------------------------------------===//
 
+/// Whether what depends on the thread must not be kept in registers for all of
+/// a loop: around the products of a tile and its stores, whose registers are
+/// full, and where a role copies the stages of one tile after another, which
+/// has few.
+bool Lowering::hasFewRegisters(scf::ForOp op) {
+  if (!products)
+    return false;
+  bool multiplies = false, stores = false, copies = false, isNested = false;
+  op.walk([&](Operation *inner) {
+    multiplies |= isa<DotOp>(inner);
+    stores |= isa<StoreOp, ScatterOp>(inner);
+    copies |= isa<AcquireOp>(inner);
+    isNested |= isa<scf::ForOp>(inner) && inner != op;
+  });
+  return multiplies ? stores : copies && isNested;
+}
+
+/// Makes LLVM compute what depends on the thread where it is used.
+void Lowering::forgetThreads() {
+  for (Value *number : {&threads.thread, &threads.lane, &threads.warp})
+    *number = makeOpaque(code.builder, code.loc, *number);
+}
+
 LogicalResult Lowering::lowerFor(scf::ForOp op) {
   SmallVector<RowsKey> hoisted = hoistRowNumbers(op);
   if (products)
@@ -93,6 +117,7 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
                                       scalar(op.getStep()), *inits);
   loop.setUnsignedCmp(op.getUnsignedCmp());
   SharedArena::Accesses before = shared.accesses;
+  Threads around = threads;
   {
     OpBuilder::InsertionGuard guard(code.builder);
     SharedArena::Scope scope(shared);
@@ -103,6 +128,8 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
     SmallVector<Value> arguments(loop.getRegionIterArgs());
     ArrayRef<Value> rest = arguments;
     bind(op.getRegionIterArgs(), op.getInitArgs(), rest);
+    if (hasFewRegisters(op))
+      forgetThreads();
     if (products)
       products->beginBody(op);
     if (failed(lowerBlock(*op.getBody())))
@@ -115,6 +142,7 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
     if (!inits->empty())
       code.create<scf::YieldOp>(*next);
   }
+  threads = around;
   // Other roles' loops need their own.
   for (RowsKey key : hoisted)
     rowNumbers.erase(key);
@@ -130,6 +158,9 @@ LogicalResult Lowering::lowerFor(scf::ForOp op) {
     products->endFor(op);
   if (pipelines)
     pipelines->leaveFor(*this, op);
+  if (auto around = op->getParentOfType<scf::ForOp>();
+      around && hasFewRegisters(around))
+    forgetThreads();
   return success();
 }
 
@@ -137,8 +168,10 @@ LogicalResult Lowering::lowerBranch(Region &region,
                                     SmallVector<Value> &results) {
   SharedArena::Scope scope(shared);
   Block &body = region.front();
+  Threads around = threads;
   if (failed(lowerBlock(body)))
     return failure();
+  threads = around;
   if (products)
     products->crossEdge();
   FailureOr<SmallVector<Value>> yielded =

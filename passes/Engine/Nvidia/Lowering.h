@@ -226,6 +226,8 @@ public:
   //===--------------------------------------------------------------------===//
   // Control.cpp
   //===--------------------------------------------------------------------===//
+  bool hasFewRegisters(scf::ForOp op);
+  void forgetThreads();
   LogicalResult lowerFor(scf::ForOp op);
   LogicalResult lowerIf(scf::IfOp op);
   LogicalResult lowerWhile(scf::WhileOp op);
@@ -313,6 +315,9 @@ public:
   /// Values that loops and branches carry along besides those of the source
   /// (stage counters of rings): read and replaced in textual order.
   SmallVector<Value> flow;
+  /// Words of column scales that products have loaded, by the scales' tile and
+  /// the offset of their first column.
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> scaleWords;
 
   /// The implementations that this function uses.
   std::unique_ptr<CopyLowering> copies;

@@ -195,7 +195,7 @@ Value NarrowCodes::getFactor(int64_t row, int64_t k) {
 static constexpr int64_t kReach = 13;
 
 Value ShiftedCodes::getShift(Value scale) {
-  return code.sub(scale, code.i32(kMiddle - kReach));
+  return code.sub(scale, code.i32(middle - kReach));
 }
 
 Value ShiftedCodes::isOutside(Value shift) {

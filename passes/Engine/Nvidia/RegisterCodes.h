@@ -95,16 +95,14 @@ private:
   llvm::DenseMap<std::pair<int64_t, int64_t>, Value> scaleWords;
 };
 
-/// CodeProduct::Shifted: codes times their scales over `kInverse`, as f8E5M2.
+/// CodeProduct::Shifted: codes times their scales and 2^exponent, as f8E5M2.
 /// Scales whose products that does not hold count as zero, and are `apart`.
 class ShiftedCodes : public RegisterCodes {
 public:
-  using RegisterCodes::RegisterCodes;
-
-  /// The scale in the middle of those that fit is 2^-10: weights of trained
-  /// models have scales of 2^-5 to 2^-15.
-  static constexpr int64_t kMiddle = 127 - 10;
-  static constexpr double kInverse = 1.0 / 1024;
+  ShiftedCodes(Lowering &lowering, tile::DotOp op, Value groupRow,
+               int64_t groupRows)
+      : RegisterCodes(lowering, op, groupRow, groupRows),
+        middle(127 - op.getExponent()) {}
 
   /// The four words of an instruction's fragment: of the warpgroup's row tile
   /// `tile`, columns k ... k + 31 of the right operand.
@@ -113,7 +111,7 @@ public:
   /// call, i1.
   Value takeApart();
   /// Column `column` (i32) of a block of the row `row` behind the lane's first,
-  /// times its scale, f32, if that is apart; else zero.
+  /// times its scale but not 2^exponent, f32, if that is apart; else zero.
   Value loadApart(int64_t row, int64_t block, Value column);
 
 private:
@@ -127,6 +125,8 @@ private:
   Value getShift(Value scale);
   Value isOutside(Value shift);
 
+  /// The byte of the scale in the middle of those that fit.
+  int64_t middle;
   /// By row (a constant behind the first one) and block.
   llvm::DenseMap<std::pair<int64_t, int64_t>, Quarter> quarters;
   Value isApart;

@@ -174,14 +174,10 @@ void ShiftedProduct::start(WgmmaPlan &plan, int64_t k) {
 
 void ShiftedProduct::add(int64_t pending) {
   Code &code = lowering.code;
-  Value inverse =
-      code.floatConstant(code.builder.getF32Type(), ShiftedCodes::kInverse);
   partial = waitWgmma(code.builder, code.loc, pending, partial);
   for (size_t reg = 0; reg < sums.size(); ++reg)
-    sums[reg] = code.create<math::FmaOp>(
-        partial[reg],
-        code.create<arith::MulFOp>(columns.get(reg, started), inverse),
-        sums[reg]);
+    sums[reg] = code.create<math::FmaOp>(partial[reg],
+                                         columns.get(reg, started), sums[reg]);
   sums = code.ifElse(isApart, [&] { return addApart(sums, started); }, sums);
 }
 
@@ -197,16 +193,19 @@ SmallVector<Value> ShiftedProduct::addApart(ValueRange sums, int64_t k) {
   base[1] = makeOpaque(code.builder, code.loc, base[1]);
   auto element = cast<FloatType>(rightBuffer.whole.getElementType());
   QuadOrder order = QuadOrder::get(*op.getQuads(), element.getWidth());
+  // The left operand's scales come without 2^exponent, which might exceed f32.
+  Value exponent = code.floatConstant(code.builder.getF32Type(),
+                                      std::ldexp(1.0, op.getExponent()));
   auto loadRight = [&](int64_t reg, Value column) -> Value {
     Value at = code.add(getStoredColumn(code, order, column), k);
     Value row = lowering.getCoordinate(map, base, reg, 1);
     Value bits = code.load(lowering.getElementAddress(rightBuffer, {row, at}),
                            getStorageType(element), 1)
                      .front();
-    return code.create<arith::MulFOp>(
-        code.create<arith::ExtFOp>(code.builder.getF32Type(),
-                                   code.fromStorage(bits, element)),
-        columns.load(row, k));
+    Value number = code.create<arith::ExtFOp>(code.builder.getF32Type(),
+                                              code.fromStorage(bits, element));
+    number = code.create<arith::MulFOp>(number, columns.load(row, k));
+    return code.create<arith::MulFOp>(number, exponent);
   };
   auto addColumn = [&](size_t first, Value column, ValueRange carried) {
     llvm::DenseMap<int64_t, Value> left, right;
@@ -253,8 +252,8 @@ void mlir::varve::nvidia::multiplyShifted(Lowering &lowering, DotOp op,
   SmallVector<Value> buffers;
   bool isOwn = plan.hasOwnBuffers || !products.mayOverlap;
   for (Value buffer :
-       {Value(op.getA()), plan.b.buffer, getSourceBuffer(op.getAScale(), op),
-        getSourceBuffer(op.getBScale(), op)}) {
+       {Value(op.getA()), plan.b.buffer, getScaleBuffer(op.getAScale(), op),
+        getScaleBuffer(op.getBScale(), op)}) {
     // Memory of this op, or of the role's, may be written again.
     isOwn |= !buffer || lowering.getBuffer(buffer).range.size() != 0;
     if (buffer)

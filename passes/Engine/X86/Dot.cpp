@@ -208,10 +208,10 @@ void Lowering::packQuads(Quads quads, const Array &source, int64_t n, int64_t k,
   });
 }
 
-/// The scales of an operand of `rows` x `k`, one per row and block of `block`
-/// along k, the rows of a block one after another.
+/// The scales of an operand of `rows` x `k` times 2^exponent, one per row and
+/// block of `block` along k, the rows of a block one after another.
 std::optional<Array> Lowering::getScales(Value scale, int64_t rows, int64_t k,
-                                         int64_t block) {
+                                         int64_t block, int64_t exponent) {
   if (!scale)
     return std::nullopt;
   ArrayRef<int64_t> shape = getShape(scale);
@@ -223,8 +223,13 @@ std::optional<Array> Lowering::getScales(Value scale, int64_t rows, int64_t k,
                 code.div(position[0], code.index(perBlock))},
                1};
     Value to = code.add(code.mul(position[0], code.index(rows)), position[1]);
-    code.store(extendToF32(code, evaluateArray(source, shape, from)),
-               target.base, to);
+    Value factor = extendToF32(code, evaluateArray(source, shape, from));
+    if (exponent != 0)
+      factor = code.create<arith::MulFOp>(
+          factor, code.splat(code.constant(code.builder.getF32Type(),
+                                           std::ldexp(1.0, exponent)),
+                             1));
+    code.store(factor, target.base, to);
   });
   return target;
 }
@@ -361,7 +366,8 @@ void Lowering::lowerDot(DotOp op) {
   plan.scaleBlock = op.getScaleBlock();
   plan.a = getLeft(op, a);
   plan.b = getRight(op, b, plan.panel);
-  plan.aScale = getScales(op.getAScale(), op.getM(), plan.k, plan.scaleBlock);
+  plan.aScale = getScales(op.getAScale(), op.getM(), plan.k, plan.scaleBlock,
+                          op.getExponent());
   plan.bScale = getScales(op.getBScale(), op.getN(), plan.k, plan.scaleBlock);
   plan.target = target;
 

@@ -231,7 +231,7 @@ private:
   void packColumns(const Array &source, int64_t n, int64_t k, int64_t panel,
                    Value target);
   std::optional<Array> getScales(Value scale, int64_t rows, int64_t k,
-                                 int64_t block);
+                                 int64_t block, int64_t exponent = 0);
   SmallVector<Value> accumulate(const DotPlan &plan, Value m, Value n,
                                 int64_t rows, ArrayRef<int64_t> widths,
                                 Value begin, Value end, ValueRange sums);

@@ -226,6 +226,14 @@ Value TileProgram::exp(Value x) {
   return builder.createOrFold<math::ExpOp>(loc, x);
 }
 
+Value TileProgram::silu(Value x, bool approximate) {
+  auto flags =
+      approximate ? arith::FastMathFlags::afn : arith::FastMathFlags::none;
+  Value negated = sub(zeros(getShape(x)), x);
+  Value power = math::ExpOp::create(builder, loc, negated, flags);
+  return arith::DivFOp::create(builder, loc, x, add(power, number(1.0)), flags);
+}
+
 Value TileProgram::abs(Value x) {
   return builder.createOrFold<math::AbsFOp>(loc, x);
 }
@@ -333,11 +341,13 @@ Value TileProgram::dot(Value a, Value b, Value accumulator, bool transposed) {
 }
 
 Value TileProgram::scaledDot(Value a, Value aScale, Value b, Value bScale,
-                             Value accumulator, std::optional<Quads> quads) {
+                             Value accumulator, std::optional<Quads> quads,
+                             int64_t exponent) {
   return DotOp::create(
       builder, loc, a, b, accumulator, aScale, bScale, /*a_transposed=*/false,
       /*b_transposed=*/true,
-      quads ? QuadsAttr::get(builder.getContext(), *quads) : QuadsAttr());
+      quads ? QuadsAttr::get(builder.getContext(), *quads) : QuadsAttr(),
+      exponent);
 }
 
 Value TileProgram::scan(Value tile, int64_t dim) {

@@ -94,6 +94,9 @@ public:
   Value notEqual(Value a, Value b) { return compare(Order::NotEqual, a, b); }
   Value select(Value condition, Value a, Value b);
   Value exp(Value x);
+  /// x / (1 + exp(-x)) of f32. Where that is `approximate`, it is off by a few
+  /// 2^-20 of itself: a correct quotient has a branch for each element.
+  Value silu(Value x, bool approximate);
   Value abs(Value x);
   /// Rounds or extends floats, converts integers (signed), i1 to 0 or 1.
   Value convert(Value value, Type element);
@@ -118,9 +121,11 @@ public:
   /// f32 product added to `accumulator`, `b` stored as [N, K] when transposed.
   Value dot(Value a, Value b, Value accumulator, bool transposed);
   /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K],
-  /// its columns as they are or in quad order.
+  /// its columns as they are or in quad order. Scales of `a` count 2^exponent
+  /// times what they are.
   Value scaledDot(Value a, Value aScale, Value b, Value bScale,
-                  Value accumulator, std::optional<tile::Quads> quads = {});
+                  Value accumulator, std::optional<tile::Quads> quads = {},
+                  int64_t exponent = 0);
   Value scan(Value tile, int64_t dim); ///< running sums
   std::pair<Value, Value> selectTopk(Value scores, Value ids, int64_t k);
 

@@ -270,6 +270,14 @@ func.func @part_beyond_the_end(%b: !tile.buffer<16x16xf32>) {
 // -----
 
 // SubbufferOp C4.
+func.func @part_of_a_word(%b: !tile.buffer<16x8xf8E8M0FNU>) {
+  // expected-error @below {{'tile.subbuffer' op expected whole words of 4 bytes of the last dimension (C4)}}
+  %t = tile.subbuffer %b[0, 2] : !tile.buffer<16x8xf8E8M0FNU> -> !tile.buffer<16x4xf8E8M0FNU>
+  return
+}
+
+// -----
+
 func.func @part_of_a_panel(%b: !tile.buffer<16x128xbf16, #tile.shared<swizzle = 128>>) {
   // expected-error @below {{'tile.subbuffer' op expected whole panels of 128 bytes of the last dimension (C4)}}
   %t = tile.subbuffer %b[0, 32] : !tile.buffer<16x128xbf16, #tile.shared<swizzle = 128>>
@@ -364,6 +372,33 @@ func.func @dot_of_narrow_quarters(%a: tensor<4x128xf8E4M3FN>, %b: tensor<8x128xf
 func.func @dot_in_quads_of_part_of_a_block(%a: tensor<4x192xf8E4M3FN>, %b: tensor<8x192xf8E4M3FN>, %c: tensor<4x8xf32>) {
   // expected-error @below {{'tile.dot' op expected K beside quads to be a multiple of 128 (C4) but got 192}}
   %d = tile.dot %a, %b transposed quads<words>, %c : tensor<4x192xf8E4M3FN>, tensor<8x192xf8E4M3FN> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C5.
+func.func @dot_exponent_without_scale(%a: tensor<4x128xf4E2M1FN>, %b: tensor<8x128xf8E4M3FN>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected a scale of a beside an exponent (C5)}}
+  %d = tile.dot %a exponent 3, %b transposed quads<quarters>, %c : tensor<4x128xf4E2M1FN>, tensor<8x128xf8E4M3FN> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C5.
+func.func @dot_exponent_beside_words(%a: tensor<4x128xf4E2M1FN>, %s: tensor<4x4xf8E8M0FNU>, %b: tensor<8x128xf8E4M3FN>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quarters of elements of 8 bits beside an exponent (C5) but got 'f8E4M3FN' in words}}
+  %d = tile.dot %a scaled %s exponent 3, %b transposed quads<words>, %c : tensor<4x128xf4E2M1FN> scaled tensor<4x4xf8E8M0FNU>, tensor<8x128xf8E4M3FN> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// DotOp C5.
+func.func @dot_exponent_beside_wide_numbers(%a: tensor<4x128xf4E2M1FN>, %s: tensor<4x4xf8E8M0FNU>, %b: tensor<8x128xbf16>, %c: tensor<4x8xf32>) {
+  // expected-error @below {{'tile.dot' op expected b in quarters of elements of 8 bits beside an exponent (C5) but got 'bf16' in quarters}}
+  %d = tile.dot %a scaled %s exponent 3, %b transposed quads<quarters>, %c : tensor<4x128xf4E2M1FN> scaled tensor<4x4xf8E8M0FNU>, tensor<8x128xbf16> -> tensor<4x8xf32>
   return
 }
 

@@ -188,8 +188,13 @@ func.func @products_and_selections(
   %e3 = tile.dot %codes scaled %cs, %x transposed quads<words> scaled %xs, %e2
       : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>,
         tensor<32x128xf8E4M3FN> scaled tensor<32x1xf32> -> tensor<16x32xf32>
+  // CHECK: tile.dot %{{.*}} scaled %{{.*}} exponent 10, %{{.*}} transposed quads<quarters> scaled %{{.*}}, %{{.*}} : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>, tensor<32x128xf8E4M3FN> scaled tensor<32x1xbf16> -> tensor<16x32xf32>
+  %xb = arith.truncf %xs : tensor<32x1xf32> to tensor<32x1xbf16>
+  %e3x = tile.dot %codes scaled %cs exponent 10, %x transposed quads<quarters> scaled %xb, %e3
+      : !tile.buffer<16x128xf4E2M1FN> scaled tensor<16x4xf8E8M0FNU>,
+        tensor<32x128xf8E4M3FN> scaled tensor<32x1xbf16> -> tensor<16x32xf32>
   // CHECK: tile.dot %{{.*}}, %{{.*}} transposed quads<quarters>, %{{.*}} : tensor<16x128xf8E4M3FN>, tensor<32x128xf8E4M3FN> -> tensor<16x32xf32>
-  %e4 = tile.dot %q, %x transposed quads<quarters>, %e3
+  %e4 = tile.dot %q, %x transposed quads<quarters>, %e3x
       : tensor<16x128xf8E4M3FN>, tensor<32x128xf8E4M3FN> -> tensor<16x32xf32>
   // CHECK: tile.scan %{{.*}} along 1 exclusive : tensor<16x32xf32>
   %f = tile.scan %e4 along 1 exclusive : tensor<16x32xf32>
