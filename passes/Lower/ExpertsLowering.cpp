@@ -10,6 +10,7 @@
 #include "passes/Lower/KernelLowering.h"
 #include "passes/Lower/ProgramKernel.h"
 #include "passes/Lower/Programs/Experts.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -103,6 +104,9 @@ static int64_t getParts(const ExpertsShape &shape, int64_t rows) {
 
 /// The rows of a tile that is not sorted: one, and the rest of an instruction.
 static constexpr int64_t kLeastRows = 8;
+/// Warps of programs that sort for streamed products: they do little but wait
+/// for memory and each other.
+static constexpr int64_t kSortingWarps = 4;
 /// The rows of the largest tile of bf16 rows.
 static constexpr int64_t kManyRows = 128;
 
@@ -128,7 +132,7 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
     // Beside the ring there is the exchange of a tile of the result.
     int64_t room =
         static_cast<int64_t>(target.getLimits().sharedBytesPerBlock) - 4096 -
-        columns * std::min<int64_t>(tile, 32) * 2;
+        columns * (std::min(tile, kExpertsStoredRows) + 8) * 2;
     int64_t stages = room / getStageBytes(shape, tile, columns, depth,
                                           getParts(shape, rows));
     return StrategyAttr::get(context, min, max, rows, columns, depth,
@@ -141,9 +145,20 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
   int64_t most = areShifted ? 112 : kManyRows;
   // Tokens for which an expert gets one on average.
   int64_t unit = std::max<int64_t>(8, shape.experts / shape.active);
-  return {make(1, unit / 8, 1), make(unit / 8 + 1, unit, 8),
-          make(unit + 1, 6 * unit, 16), make(6 * unit + 1, 36 * unit, 64),
-          make(36 * unit + 1, 0, most)};
+  SmallVector<StrategyAttr> result = {make(1, unit / 8, 1),
+                                      make(unit / 8 + 1, unit, 8),
+                                      make(unit + 1, 6 * unit, 16)};
+  if (areShifted) {
+    // Smaller tiles beside these (`chooseFewerRows`), others for more tokens.
+    llvm::append_values(result, make(6 * unit + 1, 36 * unit, 64),
+                        make(36 * unit + 1, 72 * unit, most),
+                        make(72 * unit + 1, 0, most));
+  } else {
+    llvm::append_values(result, make(6 * unit + 1, 26 * unit, 32),
+                        make(26 * unit + 1, 36 * unit, 64),
+                        make(36 * unit + 1, 0, most));
+  }
+  return result;
 }
 
 SmallVector<StrategyAttr>
@@ -165,120 +180,212 @@ ExpertsLowering::chooseStrategies(KernelFuncOp kernel,
           makeExpertsStrategy(context, 9, 0, 32, 64, 256)};
 }
 
-LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
-  FailureOr<ExpertsKernel> kernel = readKernel(builder.getKernel());
-  if (failed(kernel))
-    return failure();
-  const ExpertsShape &shape = kernel->shape;
-  ExpertsOp first = kernel->products.front();
-  if (failed(verifyExperts(shape, [&] { return first.emitOpError(); })))
-    return failure();
-  StrategyAttr chosen = builder.getStrategy();
+namespace {
+
+/// Emits the launches of one kernel.
+class ExpertsLaunches {
+public:
+  ExpertsLaunches(KernelBuilder &builder, const ExpertsKernel &kernel);
+  LogicalResult emit();
+
+private:
+  LogicalResult addResults(SmallVectorImpl<Value> &operands);
+  template <typename Build>
+  void launch(StringRef suffix, ArrayRef<Value> operands, Build build,
+              int64_t warps) {
+    ProgramKernel program(builder, suffix, warps, operands);
+    build(program.program, kernel.shape, strategy);
+  }
+  SmallVector<Value> sortPairs();
+  SmallVector<Value> arrangeRows(ArrayRef<Value> inputs, Value order);
+
+  KernelBuilder &builder;
+  const ExpertsKernel &kernel;
+  ExpertsOp first;
   ExpertsStrategy strategy;
+  bool isStreamed;
+  Value ids;
+};
+
+} // namespace
+
+/// Those of the largest device: with fewer, blocks follow one another.
+static int64_t getMultiprocessors(const ::varve::TargetModel &target) {
+  int64_t most = 1;
+  for (const ::varve::DeviceModel &device : target.getDevices())
+    most = std::max<int64_t>(most, device.multiprocessors);
+  return most;
+}
+
+/// Sizes of tiles with fewer than `rows`, of multiples of 16, in steps of at
+/// least `tokens`: from what an expert gets on average. Each is code of its
+/// own, and blocks that take many sizes in turn run out of the cache for it.
+static SmallVector<int64_t> chooseFewerRows(const ExpertsShape &shape,
+                                            int64_t rows, int64_t tokens) {
+  constexpr size_t kMost = 3;
+  SmallVector<int64_t> sizes;
+  int64_t average = tokens * shape.active / shape.experts;
+  for (int64_t size = llvm::alignTo(average + 1, 16);
+       size < rows && sizes.size() < kMost; size += 16)
+    sizes.push_back(size);
+  return sizes;
+}
+
+ExpertsLaunches::ExpertsLaunches(KernelBuilder &builder,
+                                 const ExpertsKernel &kernel)
+    : builder(builder), kernel(kernel), first(kernel.products.front()) {
+  StrategyAttr chosen = builder.getStrategy();
   strategy.rows = chosen.getRows();
   strategy.columns = chosen.getColumns();
   strategy.depth = chosen.getDepth();
   strategy.warps = chosen.getWarps();
   strategy.narrow = builder.getTarget().isGpu();
   strategy.laneBytes = builder.getTarget().isGpu() ? 16 : 0;
-
-  // Rows are pairs of a token and an expert: [T, A, n] is [T A, n].
-  SmallVector<Value> inputs = {
-      joinRows(builder, builder.getMemory(first.getX()), 2)};
-  if (first.getXScale())
-    inputs.push_back(
-        joinRows(builder, builder.getMemory(first.getXScale()), 2));
-  SmallVector<Value> rest;
-  for (ExpertsOp product : kernel->products) {
-    rest.push_back(builder.getMemory(product.getWeight()));
-    if (product.getWeightScale())
-      rest.push_back(builder.getMemory(product.getWeightScale()));
+  strategy.isSorted = strategy.rows > 1;
+  isStreamed = chosen.getStages() > 1;
+  if (isStreamed) {
+    strategy.stages = chosen.getStages();
+    strategy.parts = getParts(kernel.shape, strategy.rows);
+    strategy.blocks = getMultiprocessors(builder.getTarget());
+    strategy.codes = keepCodes(kernel.shape, strategy.rows);
+    strategy.rows = std::max(strategy.rows, kLeastRows);
+    if (strategy.hasSortedRows())
+      strategy.fewerRows =
+          chooseFewerRows(kernel.shape, strategy.rows, chosen.getMin());
   }
-  if (shape.isWeighted)
-    rest.push_back(
-        joinRows(builder, builder.getMemory(kernel->swiglu.getWeights()), 1));
-  SmallVector<Value> results = {kernel->swiglu ? kernel->swiglu.getResult()
-                                               : first.getResult()};
-  if (kernel->quantize)
-    results = {kernel->quantize.getCodes(), kernel->quantize.getScales()};
+  ids = joinRows(builder, builder.getMemory(first.getIds()), 1);
+}
+
+/// Where each expert's pairs are: `ends`, `tileEnds`, `tiles` for streamed
+/// products, and `order`.
+SmallVector<Value> ExpertsLaunches::sortPairs() {
+  Type i32 = IntegerType::get(builder.getContext(), 32);
+  // A chunk holds at least a token's pairs, so that there are no more chunks
+  // than tokens.
+  while (strategy.pairs < kernel.shape.active)
+    strategy.pairs *= 2;
+  plan::LinearAttr experts = builder.size(kernel.shape.experts);
+  Value counts = builder.allocate({builder.getCount(), experts}, i32);
+  Value ends = builder.allocate(experts, i32);
+  Value tileEnds = builder.allocate(experts, i32);
+  plan::LinearAttr pairs = builder.getCount().times(kernel.shape.active);
+  Value order = builder.allocate(pairs, i32);
+  SmallVector<Value> places = {ends, tileEnds};
+  if (isStreamed)
+    places.push_back(builder.allocate(pairs.plus(experts), i32));
+  SmallVector<Value> operands = {ids, counts};
+  llvm::append_range(operands, places);
+  int64_t warps = isStreamed ? kSortingWarps : strategy.warps;
+  launch("count", {ids, counts}, buildCountPairs, warps);
+  launch("scan", operands, buildScanPairs, warps);
+  launch("order", {ids, counts, order}, buildOrderPairs, warps);
+  places.push_back(order);
+  return places;
+}
+
+/// Rows, and their scales, as streamed products take them: made once for all
+/// blocks.
+SmallVector<Value> ExpertsLaunches::arrangeRows(ArrayRef<Value> inputs,
+                                                Value order) {
+  const ExpertsShape &shape = kernel.shape;
+  ExpertsShape arranged = getArrangedShape(shape, strategy);
+  plan::LinearAttr count =
+      cast<plan::DeviceTensorType>(inputs[0].getType()).getShape()[0];
+  int64_t columns = getArrangedColumns(shape);
+  SmallVector<Value> operands(inputs);
+  if (!strategy.hasSortedRows()) {
+    SmallVector<Value> rows = {
+        builder.allocate({count, builder.size(columns)}, arranged.x)};
+    if (arranged.xScale)
+      rows.push_back(builder.allocate(
+          {count, builder.size(columns / arranged.xBlock)}, arranged.xScale));
+    llvm::append_range(operands, rows);
+    launch("arrange", operands, buildArrangeRows, strategy.warps);
+    return rows;
+  }
+  Type i32 = IntegerType::get(builder.getContext(), 32);
+  plan::LinearAttr pairs = builder.getCount().times(shape.active);
+  Value rows = builder.allocate({pairs, builder.size(columns)}, arranged.x);
+  int64_t groups = columns / arranged.xBlock;
+  Value scales =
+      builder.allocate({builder.size(groups), pairs}, arranged.xScale);
+  operands[0] =
+      builder.reinterpret(inputs[0], {count, builder.size(shape.K / 4)}, i32);
+  operands.append(
+      {order,
+       builder.reinterpret(rows, {pairs, builder.size(columns / 4)}, i32),
+       scales});
+  launch("arrange", operands, buildSortRows, kSortingWarps);
+  return {rows, builder.reshape(scales, pairs.times(groups))};
+}
+
+/// The memory of the results.
+LogicalResult ExpertsLaunches::addResults(SmallVectorImpl<Value> &operands) {
+  SmallVector<Value> results = {
+      kernel.swiglu ? SwigluOp(kernel.swiglu).getResult() : first.getResult()};
+  if (QuantizeOp quantize = kernel.quantize)
+    results = {quantize.getCodes(), quantize.getScales()};
   for (Value result : results) {
     FailureOr<Value> memory = getResultMemory(builder, result);
     if (failed(memory))
       return failure();
-    rest.push_back(joinRows(builder, *memory, 2));
+    operands.push_back(joinRows(builder, *memory, 2));
   }
   for (Operation &op : builder.getOps())
     for (Value result : op.getResults())
       if (builder.isYielded(result) && !llvm::is_contained(results, result))
         return op.emitOpError("cannot be lowered with a result that is needed "
                               "outside of its kernel");
-
-  Value ids = joinRows(builder, builder.getMemory(first.getIds()), 1);
-  auto launch = [&](StringRef suffix, SmallVector<Value> operands, auto build) {
-    ProgramKernel program(builder, suffix, strategy.warps, operands);
-    build(program.program, shape, strategy);
-  };
-  bool isStreamed = chosen.getStages() > 1;
-  if (isStreamed) {
-    strategy.stages = chosen.getStages();
-    strategy.parts = getParts(shape, strategy.rows);
-    strategy.isSorted = strategy.rows > 1;
-    strategy.isSparse = strategy.rows == kLeastRows;
-    strategy.codes = keepCodes(shape, strategy.rows);
-    strategy.rows = std::max(strategy.rows, kLeastRows);
-  }
-  ExpertsShape arranged = shape;
-  if (isStreamed) {
-    // Once for all blocks.
-    arranged = getArrangedShape(shape, strategy);
-    plan::LinearAttr count =
-        cast<plan::DeviceTensorType>(inputs[0].getType()).getShape()[0];
-    int64_t columns = getArrangedColumns(shape);
-    SmallVector<Value> rows = {
-        builder.allocate({count, builder.size(columns)}, arranged.x)};
-    if (arranged.xScale)
-      rows.push_back(builder.allocate(
-          {count, builder.size(columns / arranged.xBlock)}, arranged.xScale));
-    llvm::append_range(inputs, rows);
-    launch("arrange", inputs, buildArrangeRows);
-    inputs = rows;
-  }
-  auto launchStreamed = [&] {
-    ProgramKernel program(builder, "stream", strategy.warps + kExpertsLoadWarps,
-                          inputs);
-    buildStreamedExperts(program.program, arranged, strategy);
-  };
-  if (!strategy.isSorted || (!isStreamed && strategy.rows == 1)) {
-    inputs.push_back(ids);
-    llvm::append_range(inputs, rest);
-    if (isStreamed)
-      launchStreamed();
-    else
-      launch("", inputs, buildExperts);
-    return success();
-  }
-  Type i32 = IntegerType::get(builder.getContext(), 32);
-  auto allocate = [&](ArrayRef<plan::LinearAttr> sizes) {
-    return builder.allocate(sizes, i32);
-  };
-  // A chunk holds at least a token's pairs, so that there are no more chunks
-  // than tokens.
-  plan::LinearAttr experts = builder.size(shape.experts);
-  while (strategy.pairs < shape.active)
-    strategy.pairs *= 2;
-  Value counts = allocate({builder.getCount(), experts});
-  Value ends = allocate(experts), tileEnds = allocate(experts);
-  Value order = allocate(builder.getCount().times(shape.active));
-  launch("count", {ids, counts}, buildCountPairs);
-  launch("scan", {ids, counts, ends, tileEnds}, buildScanPairs);
-  launch("order", {ids, counts, order}, buildOrderPairs);
-  llvm::append_values(inputs, ends, tileEnds, order);
-  llvm::append_range(inputs, rest);
-  if (isStreamed)
-    launchStreamed();
-  else
-    launch("grouped", inputs, buildGroupedExperts);
   return success();
+}
+
+LogicalResult ExpertsLaunches::emit() {
+  const ExpertsShape &shape = kernel.shape;
+  // Rows are pairs of a token and an expert: [T, A, n] is [T A, n].
+  SmallVector<Value> operands = {
+      joinRows(builder, builder.getMemory(first.getX()), 2)};
+  if (first.getXScale())
+    operands.push_back(
+        joinRows(builder, builder.getMemory(first.getXScale()), 2));
+  SmallVector<Value> rest;
+  for (ExpertsOp product : kernel.products) {
+    rest.push_back(builder.getMemory(product.getWeight()));
+    if (product.getWeightScale())
+      rest.push_back(builder.getMemory(product.getWeightScale()));
+  }
+  if (shape.isWeighted)
+    rest.push_back(joinRows(
+        builder, builder.getMemory(SwigluOp(kernel.swiglu).getWeights()), 1));
+  if (failed(addResults(rest)))
+    return failure();
+  SmallVector<Value> places = {ids};
+  if (strategy.isSorted)
+    places = sortPairs();
+  if (isStreamed)
+    operands = arrangeRows(operands, places.back());
+  llvm::append_range(operands, places);
+  llvm::append_range(operands, rest);
+  if (isStreamed) {
+    ProgramKernel program(builder, "stream", strategy.warps + kExpertsLoadWarps,
+                          operands);
+    buildStreamedExperts(program.program, getArrangedShape(shape, strategy),
+                         strategy);
+  } else if (strategy.isSorted) {
+    launch("grouped", operands, buildGroupedExperts, strategy.warps);
+  } else {
+    launch("", operands, buildExperts, strategy.warps);
+  }
+  return success();
+}
+
+LogicalResult ExpertsLowering::lower(KernelBuilder &builder) const {
+  FailureOr<ExpertsKernel> kernel = readKernel(builder.getKernel());
+  if (failed(kernel))
+    return failure();
+  ExpertsOp first = kernel->products.front();
+  if (failed(verifyExperts(kernel->shape, [&] { return first.emitOpError(); })))
+    return failure();
+  return ExpertsLaunches(builder, *kernel).emit();
 }
 
 const KernelLowering &mlir::varve::getExpertsLowering() {

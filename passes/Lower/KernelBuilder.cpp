@@ -261,10 +261,10 @@ Value KernelBuilder::allocate(ArrayRef<LinearAttr> shape, Type element) {
                                /*storage=*/IntegerAttr());
 }
 
-Value KernelBuilder::reshape(Value tensor, ArrayRef<LinearAttr> shape) {
-  auto type = cast<DeviceTensorType>(tensor.getType());
-  auto result = DeviceTensorType::get(shape, type.getElementType());
-  if (type == result)
+Value KernelBuilder::reinterpret(Value tensor, ArrayRef<LinearAttr> shape,
+                                 Type element) {
+  auto result = DeviceTensorType::get(shape, element);
+  if (tensor.getType() == result)
     return tensor;
   return plan::ViewOp::create(builder, kernel.getLoc(), result, tensor,
                               /*offset=*/LinearAttr());

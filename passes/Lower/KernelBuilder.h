@@ -108,7 +108,14 @@ public:
   Value allocate(ArrayRef<plan::LinearAttr> shape, Type element);
   /// The same bytes under another shape, dense; `tensor` itself where it has
   /// it already.
-  Value reshape(Value tensor, ArrayRef<plan::LinearAttr> shape);
+  Value reshape(Value tensor, ArrayRef<plan::LinearAttr> shape) {
+    return reinterpret(
+        tensor, shape,
+        cast<plan::DeviceTensorType>(tensor.getType()).getElementType());
+  }
+  /// The same with another element type.
+  Value reinterpret(Value tensor, ArrayRef<plan::LinearAttr> shape,
+                    Type element);
   /// [T, a, b] as [T, a b]; constant tensors as [a, b c].
   Value flatten(Value tensor);
 

@@ -9,8 +9,8 @@
 // expert's rows.
 //
 // Codes of 4 bits are streamed where the target multiplies them from registers
-// (`canStreamExperts`): rows are widened to bf16, and put in quad order
-// (QuadOrder.h), by a program before.
+// (`canStreamExperts`): a program before puts rows in quad order (QuadOrder.h),
+// widened to bf16 where products want that, and sorted where they are many.
 //
 //===----------------------------------------------------------------------===//
 #ifndef VARVE_PASSES_LOWER_PROGRAMS_EXPERTS_H
@@ -69,14 +69,23 @@ struct ExpertsStrategy {
   int64_t parts = 1; ///< tiles of `columns` of a block, but for gated pairs
   /// Whether tiles are of one expert's sorted pairs, not of one pair each.
   bool isSorted = true;
-  /// Whether there is a tile for every pair, since most have their own.
-  bool isSparse = false;
+  /// Blocks that take tiles of sorted pairs in turn.
+  int64_t blocks = 1;
+  /// Sizes below `rows` for tiles with fewer, if rows are sorted; ascending.
+  SmallVector<int64_t> fewerRows;
   /// The order in which rows stay codes (`canKeepCodes`); else they are bf16.
   std::optional<tile::Quads> codes;
+
+  /// Whether rows are sorted as pairs are, each of those with its own: the rows
+  /// of a tile then lie side by side. `isSorted` is true.
+  bool hasSortedRows() const { return codes == tile::Quads::Quarters; }
 };
 
 /// Warps that copy for those that multiply.
 inline constexpr int64_t kExpertsLoadWarps = 4;
+/// Rows of a tile that are finished and stored together: registers are full of
+/// sums then, and barriers cost the same for few rows.
+inline constexpr int64_t kExpertsStoredRows = 64;
 
 /// Why a shape cannot be compiled, on `emitError`.
 LogicalResult verifyExperts(const ExpertsShape &shape,
@@ -91,12 +100,14 @@ void buildExperts(TileProgram &program, const ExpertsShape &shape,
 /// Numbers that say where each expert's pairs are among the sorted ones, all
 /// i32: `counts` [rows, X], of which the first ceil(P / pairs) rows are in use,
 /// `ends` [X]: behind the last of each expert, `tileEnds` [X]: the same, in
-/// tiles of `rows`, and `order` [P].
+/// tiles of `rows`, and `order` [P]. Streamed products also want `tiles`, the
+/// expert of each tile: at most P / rows + X.
 ///
 /// Arguments: ids [P], counts.
 void buildCountPairs(TileProgram &program, const ExpertsShape &shape,
                      const ExpertsStrategy &strategy);
-/// Arguments: ids [P] (for its size), counts, ends, tileEnds.
+/// Arguments: ids [P] (for its size), counts, ends, tileEnds, and tiles for
+/// streamed products.
 void buildScanPairs(TileProgram &program, const ExpertsShape &shape,
                     const ExpertsStrategy &strategy);
 /// Arguments: ids [P], counts, order.
@@ -120,12 +131,19 @@ bool canKeepCodes(const ExpertsShape &shape);
 /// [rows, columns], and of codes their scales, f32 [rows, columns / 128].
 void buildArrangeRows(TileProgram &program, const ExpertsShape &shape,
                       const ExpertsStrategy &strategy);
+/// The same for sorted rows. Arguments: codes as words, i32 [rows, K / 4], and
+/// their scales; order [P]; the result as words, [P, columns / 4], and its
+/// scales over 2^kQuartersExponent, bf16 [columns / 128, P], of which those
+/// below 2^-123 are zero.
+void buildSortRows(TileProgram &program, const ExpertsShape &shape,
+                   const ExpertsStrategy &strategy);
 /// The shape of a product of arranged rows.
 ExpertsShape getArrangedShape(const ExpertsShape &shape,
                               const ExpertsStrategy &strategy);
-/// Arguments: x, arranged, and the scales of codes; ends, tileEnds, order if
-/// sorted, else ids [P]; weights and their scales; routing weights; results, as
-/// for `buildExperts`. The function has kExpertsLoadWarps more warps than the
+/// Arguments: x, arranged, and the scales of codes, those of sorted rows as
+/// [columns / 128 P]; ends, tileEnds, tiles, order if pairs are sorted, else
+/// ids [P]; weights and their scales; routing weights; results, as for
+/// `buildExperts`. The function has kExpertsLoadWarps more warps than the
 /// strategy.
 void buildStreamedExperts(TileProgram &program, const ExpertsShape &shape,
                           const ExpertsStrategy &strategy);

@@ -86,9 +86,7 @@ Value ExpertsProgram::finish(ArrayRef<Value> products, Value routing) {
     gate = p.min(gate, p.number(shape.limit));
     up = p.max(p.min(up, p.number(shape.limit)), p.number(-shape.limit));
   }
-  Value zero = p.splat(p.getShape(gate), p.f32(), 0.0);
-  Value silu = p.div(gate, p.add(p.exp(p.sub(zero, gate)), p.number(1.0)));
-  Value gated = p.mul(silu, up);
+  Value gated = p.mul(p.silu(gate, /*approximate=*/shape.gated.isBF16()), up);
   if (routing)
     gated = p.mul(gated, routing);
   return p.roundTo(gated, shape.gated);

@@ -3,11 +3,20 @@
 #define VARVE_PASSES_LOWER_PROGRAMS_EXPERTSPROGRAM_H
 
 #include "passes/Lower/Programs/Experts.h"
+#include "varve/Support/Assert.h"
 
 namespace mlir::varve {
 
 /// Elements of a tile that has one for every expert.
 int64_t getExpertRoom(const ExpertsShape &shape);
+
+/// The exponent of products of codes in quarters, whose scales they take: those
+/// of trained models' weights are from 2^-15 to 2^-5. Scales of rows bring the
+/// rest.
+inline constexpr int64_t kQuartersExponent = 10;
+
+/// The order of arranged rows' columns.
+tile::Quads getQuads(const ExpertsStrategy &strategy);
 
 /// What programs of experts share: arguments, and what follows the products.
 class ExpertsProgram {

@@ -41,6 +41,18 @@ void mlir::varve::buildCountPairs(TileProgram &p, const ExpertsShape &shape,
   p.finish(p.getSize(ids, 0).ceilDiv(strategy.pairs));
 }
 
+/// The expert of each tile, whose first tiles are numbers `begins`.
+static void storeTiles(TileProgram &p, Value counts, Value begins) {
+  Value tiles = p.addRows({}, p.i32());
+  int64_t X = p.getShape(counts)[0];
+  Value most = p.toIndex(p.largest(counts, 0));
+  p.loop(p.index(0), most, 1, [&](Value number) {
+    Value i = p.toInteger(number);
+    Value place = p.select(p.less(i, counts), p.add(begins, i), p.integer(-1));
+    p.scatter(p.iota({X}, 0), tiles, place, Value());
+  });
+}
+
 void mlir::varve::buildScanPairs(TileProgram &p, const ExpertsShape &shape,
                                  const ExpertsStrategy &strategy) {
   Value ids = p.addRows({}, p.i32());
@@ -59,7 +71,11 @@ void mlir::varve::buildScanPairs(TileProgram &p, const ExpertsShape &shape,
                         })[0];
   Value behind = p.scan(totals, 0);
   p.store(behind, ends, zero);
-  p.store(p.scan(p.ceilDiv(totals, strategy.rows), 0), tileEnds, zero);
+  Value tilesOf = p.ceilDiv(totals, strategy.rows);
+  Value tilesBehind = p.scan(tilesOf, 0);
+  p.store(tilesBehind, tileEnds, zero);
+  if (strategy.stages > 1)
+    storeTiles(p, tilesOf, p.sub(tilesBehind, tilesOf));
   // Counts become the places of each chunk's first pairs.
   p.loop(zero, chunks, 1, p.sub(behind, totals),
          [&](Value chunk, ValueRange carried) -> Values {

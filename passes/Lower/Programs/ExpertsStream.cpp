@@ -3,7 +3,8 @@
 // Columns of the result are the rows of the matrix products, and the rows of an
 // expert's tile their columns: few rows then make small instructions, and codes
 // of a weight are what lanes hold in registers. A role of its own copies codes,
-// scales and rows ahead.
+// scales and rows ahead, also while the other finishes and stores a tile:
+// blocks stay, and take tiles in turn.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,7 +12,6 @@
 
 #include "dialects/Tile/QuadOrder.h"
 #include "llvm/Support/MathExtras.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace mlir::varve;
@@ -29,94 +29,6 @@ bool mlir::varve::canStreamExperts(const ExpertsShape &shape) {
          shape.K % shape.blockColumns == 0;
 }
 
-int64_t mlir::varve::getArrangedColumns(const ExpertsShape &shape) {
-  return llvm::alignTo(shape.K, kQuadBlock);
-}
-
-static Quads getQuads(const ExpertsStrategy &strategy) {
-  return strategy.codes.value_or(Quads::Quarters);
-}
-
-/// Blocks [n, 128] in quad order (QuadOrder.h), by tiles of four dimensions at
-/// most.
-static Value toQuads(TileProgram &p, Value blocks, Quads quads) {
-  int64_t count = TileProgram::getShape(blocks)[0];
-  unsigned bits = TileProgram::getElement(blocks).getIntOrFloatBitWidth();
-  auto [a, b, c, d] = QuadOrder::get(quads, bits).shape;
-  Value tile;
-  if (quads == Quads::Words) {
-    tile = p.reshape(blocks, {count * a, b * c, d});
-    tile = p.transpose(tile, {0, 2, 1});
-  } else if (bits == 8) {
-    tile = p.reshape(blocks, {count, a, b * c, d});
-    tile = p.transpose(tile, {0, 2, 1, 3});
-  } else {
-    // Words before quarters, then places before both quarters and halves.
-    tile = p.reshape(blocks, {count, a, b, c * d});
-    tile = p.transpose(tile, {0, 2, 1, 3});
-    tile = p.reshape(tile, {count * b, a, c, d});
-    tile = p.transpose(tile, {0, 3, 1, 2});
-  }
-  return p.reshape(tile, {count, kQuadBlock});
-}
-
-bool mlir::varve::canKeepCodes(const ExpertsShape &shape) {
-  return isa<Float8E4M3FNType>(shape.x) &&
-         isa_and_present<Float8E8M0FNUType>(shape.xScale) &&
-         shape.xBlock % kQuadBlock == 0 && shape.blockColumns == 32;
-}
-
-ExpertsShape mlir::varve::getArrangedShape(const ExpertsShape &shape,
-                                           const ExpertsStrategy &strategy) {
-  ExpertsShape result = shape;
-  MLIRContext *context = shape.x.getContext();
-  result.x = strategy.codes ? shape.x : BFloat16Type::get(context);
-  result.xScale = strategy.codes ? Float32Type::get(context) : Type();
-  result.xBlock = strategy.codes ? kQuadBlock : 0;
-  return result;
-}
-
-void mlir::varve::buildArrangeRows(TileProgram &p, const ExpertsShape &shape,
-                                   const ExpertsStrategy &strategy) {
-  ExpertsShape arranged = getArrangedShape(shape, strategy);
-  int64_t unit = shape.xScale ? std::lcm(shape.xBlock, kQuadBlock) : kQuadBlock;
-  int64_t rows = 8, columns = llvm::alignTo(512, unit);
-  columns = std::min<int64_t>(columns, llvm::alignTo(shape.K, unit));
-  Value x = p.addRows({shape.K}, shape.x), scales;
-  if (shape.xScale)
-    scales = p.addRows(
-        {static_cast<int64_t>(llvm::divideCeil(shape.K, shape.xBlock))},
-        shape.xScale);
-  Value result = p.addRows({getArrangedColumns(shape)}, arranged.x);
-  Value row = p.mul(p.programId(1), p.index(rows));
-  Value column = p.mul(p.programId(0), p.index(columns));
-  Value numbers = p.load(x, {row, column}, {rows, columns});
-  if (scales) {
-    int64_t groups = columns / shape.xBlock;
-    Value factors =
-        p.convert(p.load(scales, {row, p.div(column, p.index(shape.xBlock))},
-                         {rows, groups}),
-                  p.f32());
-    auto repeat = [&](int64_t count) {
-      return p.reshape(p.broadcast(factors, {rows, groups, count}, {0, 1}),
-                       {rows, groups * count});
-    };
-    if (strategy.codes)
-      p.store(repeat(shape.xBlock / kQuadBlock),
-              p.addRows({getArrangedColumns(shape) / kQuadBlock}, p.f32()),
-              {row, p.div(column, p.index(kQuadBlock))});
-    else
-      numbers = p.convert(
-          p.mul(p.convert(numbers, p.f32()), repeat(shape.xBlock)), arranged.x);
-  }
-  numbers =
-      toQuads(p, p.reshape(numbers, {rows * columns / kQuadBlock, kQuadBlock}),
-              getQuads(strategy));
-  p.store(p.reshape(numbers, {rows, columns}), result, {row, column});
-  p.finish({p.getConstant(llvm::divideCeil(shape.K, columns)),
-            p.getSize(x, 0).ceilDiv(rows)});
-}
-
 namespace {
 
 class ExpertsStream : ExpertsProgram {
@@ -126,15 +38,36 @@ public:
 
 private:
   void addArguments();
-  void findTile();
-  Value loadPairs(int64_t begin, int64_t count);
+  int64_t getBlockColumns() const { return shape.isGated ? BN : parts * BN; }
+  int64_t getColumnBlocks() const {
+    return llvm::divideCeil(shape.N, getBlockColumns());
+  }
+  void findPair();
+  void findTile(Value product);
+  Value loadPairs();
+  Value loadRows();
   RingType getRingType();
   Values on(StringRef role, TypeRange types, function_ref<Values()> body);
+  void copyTo(Value buffer, Value view, ValueRange offsets,
+              ArrayRef<int64_t> dims);
   void fillStage(Value ring, Value k, Value rows);
+  void copyRows(ValueRange buffers, Value k);
+  void gatherRows(ValueRange buffers, Value k, Value rows);
   Values multiplyStage(Value ring, ValueRange sums);
-  void storeSums(ValueRange sums);
-  void storeRows(ValueRange sums, int64_t row, int64_t count);
+  Values loadTargets();
+  void storeSums(ValueRange sums, ValueRange targets);
+  void storeRows(ValueRange sums, ValueRange targets, int64_t row,
+                 int64_t count);
   Value hasRow(int64_t row);
+  void multiplyTile(Value ring, Value zeros);
+  void multiplyInTurn(Value ring, ArrayRef<int64_t> sizes,
+                      ArrayRef<Value> zeros);
+  /// Columns of a stage that a product takes: where it waits for the one
+  /// before, those that share the scale of a row, so that scales lie side by
+  /// side.
+  int64_t getProductColumns() const {
+    return strategy.hasSortedRows() ? kQuadBlock : BK;
+  }
   /// The weight of a part, and its part of the result's columns from `column`.
   unsigned getWeight(int64_t part) const { return shape.isGated ? part : 0; }
   Value getColumn(int64_t part) {
@@ -143,12 +76,14 @@ private:
 
   /// Products of a block: the pair's, or several tiles of columns.
   int64_t parts = 1;
-  Value ids, ends, tileEnds, order;
+  /// Of the tile whose products are being written.
+  int64_t tileRows = 0;
+  Value ids, ends, tileEnds, tiles, order;
   /// i32: the tile's number. index: its expert.
   Value tile, expert;
   /// i32, of sorted pairs: the tile's first, and behind the expert's last.
   Value first, end;
-  /// What is summed: K, or nothing where there is no such tile.
+  /// What is summed: K, or nothing where there is no such pair.
   Value depth;
 };
 
@@ -157,12 +92,15 @@ private:
 void ExpertsStream::addArguments() {
   parts = shape.isGated ? 2 : strategy.parts;
   x = p.addRows({getArrangedColumns(shape)}, shape.x);
-  if (shape.xScale)
+  if (strategy.hasSortedRows())
+    xScales = p.addRows({}, shape.xScale);
+  else if (shape.xScale)
     xScales =
         p.addRows({getArrangedColumns(shape) / shape.xBlock}, shape.xScale);
   if (strategy.isSorted) {
     ends = p.addView({shape.experts}, p.i32());
     tileEnds = p.addView({shape.experts}, p.i32());
+    tiles = p.addRows({}, p.i32());
     order = p.addRows({}, p.i32());
   } else {
     ids = p.addRows({}, p.i32());
@@ -171,42 +109,52 @@ void ExpertsStream::addArguments() {
   addResults();
 }
 
-/// Which expert's rows the block multiplies.
-void ExpertsStream::findTile() {
-  int64_t columnsOfBlock = shape.isGated ? BN : parts * BN;
-  column = p.mul(p.programId(0), p.index(columnsOfBlock));
+/// The pair that the block multiplies.
+void ExpertsStream::findPair() {
+  column = p.mul(p.programId(0), p.index(getBlockColumns()));
   tile = p.toInteger(p.programId(1));
-  depth = p.index(shape.K);
-  if (!strategy.isSorted) {
-    Value number = p.loadScalar(ids, p.programId(1));
-    expert = p.toIndex(number);
-    depth = p.select(p.atLeast(number, p.integer(0)), depth, p.index(0));
-    return;
-  }
-  Value all = p.load(tileEnds, p.index(0), {getExpertRoom(shape)}, {}, {},
-                     p.integer(std::numeric_limits<int32_t>::max()));
-  Value isBefore = p.less(all, p.add(tile, p.integer(1)));
-  Value number = p.sum(p.convert(isBefore, p.i32()), 0);
+  Value number = p.loadScalar(ids, p.programId(1));
   expert = p.toIndex(number);
+  depth =
+      p.select(p.atLeast(number, p.integer(0)), p.index(shape.K), p.index(0));
+}
+
+/// The tile, and the columns of the result, of one of the products.
+void ExpertsStream::findTile(Value product) {
+  Value blocks = p.index(getColumnBlocks());
+  column = p.mul(p.rem(product, blocks), p.index(getBlockColumns()));
+  Value number = p.div(product, blocks);
+  tile = p.toInteger(number);
+  expert = p.toIndex(p.loadScalar(tiles, number));
   // Outside the views, before the first expert, there is a zero.
   Value before = p.sub(expert, p.index(1));
   first = p.add(p.loadScalar(ends, before),
                 p.mul(p.sub(tile, p.loadScalar(tileEnds, before)),
                       p.integer(strategy.rows)));
   end = p.loadScalar(ends, expert);
-  depth = p.select(p.less(number, p.integer(shape.experts)), depth, p.index(0));
+  depth = p.index(shape.K);
 }
 
-/// The pairs of `count` of the tile's rows, i32; -1 where there is none.
-Value ExpertsStream::loadPairs(int64_t begin, int64_t count) {
-  Value number = p.add(p.iota({count}, 0), p.integer(begin));
+/// The pairs of the tile's rows, i32; -1 where there is none.
+Value ExpertsStream::loadPairs() {
+  int64_t count = tileRows;
+  Value number = p.iota({count}, 0);
   Value none = p.integer(-1);
   if (!strategy.isSorted)
     return p.select(p.equal(number, p.integer(0)), p.splat({count}, tile),
                     none);
-  Value at = p.add(first, p.integer(begin));
-  Value pairs = p.load(order, p.toIndex(at), {count}, {}, {}, none);
+  Value pairs = p.load(order, p.toIndex(first), {count}, {}, {}, none);
   return p.select(p.less(p.add(number, first), end), pairs, none);
+}
+
+/// The rows of x that belong to the tile's pairs.
+Value ExpertsStream::loadRows() {
+  Value pairs = loadPairs();
+  if (shape.hasRowPerExpert)
+    return pairs;
+  Value isThere = p.atLeast(pairs, p.integer(0));
+  return p.select(isThere, p.div(pairs, p.integer(shape.active)),
+                  p.integer(-1));
 }
 
 RingType ExpertsStream::getRingType() {
@@ -227,7 +175,10 @@ RingType ExpertsStream::getRingType() {
         BufferType::get({BN, BK / shape.blockColumns}, shape.weightScale));
   }
   buffers.push_back(makeBuffer({strategy.rows, BK}, shape.x, 128));
-  if (shape.xScale)
+  if (strategy.hasSortedRows())
+    buffers.append(BK / kQuadBlock,
+                   BufferType::get({strategy.rows}, shape.xScale));
+  else if (shape.xScale)
     buffers.push_back(
         BufferType::get({strategy.rows, BK / shape.xBlock}, shape.xScale));
   return RingType::get(context, strategy.stages, buffers);
@@ -242,65 +193,108 @@ Values ExpertsStream::on(StringRef role, TypeRange types,
   return op.getResults();
 }
 
+void ExpertsStream::copyTo(Value buffer, Value view, ValueRange offsets,
+                           ArrayRef<int64_t> dims) {
+  CopyOp::create(p.builder, p.loc, view, offsets, buffer,
+                 p.builder.getDenseI64ArrayAttr(dims), CacheHint::Normal);
+}
+
 void ExpertsStream::fillStage(Value ring, Value k, Value rows) {
   auto stage = AcquireOp::create(p.builder, p.loc, ring);
-  DenseI64ArrayAttr dims = p.builder.getDenseI64ArrayAttr({1, 2});
-  auto copy = [&](Value view, Value column, Value k, Value buffer) {
-    CopyOp::create(p.builder, p.loc, view, ValueRange{expert, column, k},
-                   buffer, dims, CacheHint::Normal);
-  };
+  ValueRange buffers = stage.getBuffers();
   for (int64_t part = 0; part < parts; ++part) {
     unsigned weight = getWeight(part);
     Value column = getColumn(part);
-    copy(weights[weight], column, k, stage.getBuffers()[2 * part]);
-    copy(weightScales[weight], column, p.div(k, p.index(shape.blockColumns)),
-         stage.getBuffers()[2 * part + 1]);
+    copyTo(buffers[2 * part], weights[weight], {expert, column, k}, {1, 2});
+    copyTo(buffers[2 * part + 1], weightScales[weight],
+           {expert, column, p.div(k, p.index(shape.blockColumns))}, {1, 2});
   }
+  strategy.hasSortedRows() ? copyRows(buffers.drop_front(2 * parts), k)
+                           : gatherRows(buffers.drop_front(2 * parts), k, rows);
+  tile::CommitOp::create(p.builder, p.loc, ring, stage.getSlot());
+}
+
+/// What lies behind the expert's last row is multiplied, and not stored.
+void ExpertsStream::copyRows(ValueRange buffers, Value k) {
+  Value row = p.toIndex(first);
+  copyTo(p.subbuffer(buffers[0], {0, 0}, {tileRows, BK}), x, {row, k}, {0, 1});
+  for (auto [i, buffer] : llvm::enumerate(buffers.drop_front())) {
+    Value block = p.add(p.div(k, p.index(kQuadBlock)), p.index(i));
+    copyTo(p.subbuffer(buffer, {0}, {tileRows}), xScales,
+           p.add(p.mul(block, p.dim(order, 0)), row), {0});
+  }
+}
+
+void ExpertsStream::gatherRows(ValueRange buffers, Value k, Value rows) {
   auto gather = [&](Value view, Value column, Value buffer) {
     GatherCopyOp::create(p.builder, p.loc, view, rows, column,
                          /*table=*/Value(), /*sequences=*/Value(), buffer,
                          IntegerAttr(), CacheHint::Normal);
   };
-  gather(x, k, stage.getBuffers()[2 * parts]);
+  gather(x, k, buffers[0]);
   if (xScales)
-    gather(xScales, p.div(k, p.index(shape.xBlock)), stage.getBuffers().back());
-  tile::CommitOp::create(p.builder, p.loc, ring, stage.getSlot());
+    gather(xScales, p.div(k, p.index(shape.xBlock)), buffers[1]);
 }
 
 Values ExpertsStream::multiplyStage(Value ring, ValueRange sums) {
   auto stage = ReceiveOp::create(p.builder, p.loc, ring);
-  Values next;
-  Value scales = xScales ? p.read(stage.getBuffers().back()) : Value();
-  for (int64_t part = 0; part < parts; ++part)
-    next.push_back(p.scaledDot(
-        stage.getBuffers()[2 * part], p.read(stage.getBuffers()[2 * part + 1]),
-        stage.getBuffers()[2 * parts], scales, sums[part], getQuads(strategy)));
+  ValueRange buffers = stage.getBuffers();
+  Values next(sums);
+  int64_t columns = getProductColumns(), perScale = shape.blockColumns;
+  for (int64_t k = 0; k < BK; k += columns) {
+    auto getPart = [&](Value buffer, int64_t rows, int64_t perElement) {
+      return p.subbuffer(buffer, {0, k / perElement},
+                         {rows, columns / perElement});
+    };
+    Value rows = getPart(buffers[2 * parts], tileRows, 1), scales;
+    if (xScales) {
+      scales = buffers[2 * parts + 1 + k / columns];
+      if (strategy.hasSortedRows())
+        scales = p.subbuffer(scales, {0}, {tileRows});
+      scales = p.reshape(p.read(scales), {tileRows, columns / shape.xBlock});
+    }
+    for (int64_t part = 0; part < parts; ++part)
+      next[part] =
+          p.scaledDot(getPart(buffers[2 * part], BN, 1),
+                      p.read(getPart(buffers[2 * part + 1], BN, perScale)),
+                      rows, scales, next[part], getQuads(strategy),
+                      strategy.hasSortedRows() ? kQuartersExponent : 0);
+  }
   ReleaseOp::create(p.builder, p.loc, ring, stage.getSlot());
   return next;
 }
 
-/// Rows that are stored at a time: registers are full of sums.
-static constexpr int64_t kStoredRows = 32;
+/// Which rows of the result the tile's are, and what they are multiplied by.
+/// Loaded before the products: behind them nothing would hide two loads of
+/// which one needs the other.
+Values ExpertsStream::loadTargets() {
+  Values targets = {loadPairs()};
+  if (shape.isWeighted)
+    targets.push_back(p.gather(routing, targets.front(), Value(), {tileRows}));
+  return targets;
+}
 
-void ExpertsStream::storeSums(ValueRange sums) {
-  int64_t count = std::gcd(strategy.rows, kStoredRows);
-  for (int64_t row = 0; row < strategy.rows; row += count)
-    p.ifThen(hasRow(row), [&] { storeRows(sums, row, count); });
+void ExpertsStream::storeSums(ValueRange sums, ValueRange targets) {
+  for (int64_t row = 0; row < tileRows; row += kExpertsStoredRows)
+    p.ifThen(hasRow(row), [&] {
+      storeRows(sums, targets, row,
+                std::min(kExpertsStoredRows, tileRows - row));
+    });
 }
 
 /// Whether the tile has the row `row`.
 Value ExpertsStream::hasRow(int64_t row) {
-  if (!strategy.isSorted)
-    return p.less(p.index(0), depth);
-  Value isThere = p.less(p.add(first, p.integer(row)), end);
-  return p.both(isThere, p.less(p.index(0), depth));
+  return strategy.isSorted ? p.less(p.add(first, p.integer(row)), end)
+                           : p.less(p.index(0), depth);
 }
 
-void ExpertsStream::storeRows(ValueRange sums, int64_t row, int64_t count) {
-  Value block = column, pairs = loadPairs(row, count), factors;
+void ExpertsStream::storeRows(ValueRange sums, ValueRange targets, int64_t row,
+                              int64_t count) {
+  Value block = column, factors;
+  Value pairs = p.slice(targets[0], {row}, {count});
   if (shape.isWeighted)
-    factors = p.broadcast(p.gather(routing, pairs, Value(), {count}),
-                          {BN, count}, {1});
+    factors =
+        p.broadcast(p.slice(targets[1], {row}, {count}), {BN, count}, {1});
   auto getRows = [&](Value tile) {
     return p.slice(tile, {0, row}, {BN, count});
   };
@@ -319,49 +313,95 @@ void ExpertsStream::storeRows(ValueRange sums, int64_t row, int64_t count) {
   }
 }
 
+/// One tile's products, from the first copy to the last store.
+void ExpertsStream::multiplyTile(Value ring, Value zeros) {
+  Value rows;
+  if (!strategy.hasSortedRows())
+    rows = on("load", p.tileType({tileRows}, p.i32()),
+              [&]() -> Values { return {loadRows()}; })[0];
+  SmallVector<Type> types = {p.tileType({tileRows}, p.i32())};
+  if (shape.isWeighted)
+    types.push_back(p.tileType({tileRows}, p.f32()));
+  Values targets = on("math", types, [&] { return loadTargets(); });
+  Values sums = p.loop(p.index(0), depth, BK, Values(parts, zeros),
+                       [&](Value k, ValueRange carried) -> Values {
+                         on("load", {}, [&]() -> Values {
+                           fillStage(ring, k, rows);
+                           return {};
+                         });
+                         return on("math", carried.getTypes(), [&] {
+                           return multiplyStage(ring, carried);
+                         });
+                       });
+  on("math", {}, [&]() -> Values {
+    storeSums(sums, targets);
+    return {};
+  });
+}
+
+/// Tiles of sorted pairs, every `blocks`th of them. One of few rows takes the
+/// smallest of `sizes` that holds it.
+void ExpertsStream::multiplyInTurn(Value ring, ArrayRef<int64_t> sizes,
+                                   ArrayRef<Value> zeros) {
+  std::function<void(size_t)> multiply = [&](size_t i) {
+    auto multiplyThis = [&]() -> Values {
+      tileRows = sizes[i];
+      multiplyTile(ring, zeros[i]);
+      return {};
+    };
+    if (i + 1 == sizes.size()) {
+      multiplyThis();
+      return;
+    }
+    Value fits = p.less(p.sub(end, first), p.integer(sizes[i] + 1));
+    p.ifElse(fits, multiplyThis, [&]() -> Values {
+      multiply(i + 1);
+      return {};
+    });
+  };
+  Value products =
+      p.mul(p.toIndex(p.loadScalar(tileEnds, p.index(shape.experts - 1))),
+            p.index(getColumnBlocks()));
+  p.loop(p.programId(0), products, strategy.blocks, [&](Value product) {
+    findTile(product);
+    multiply(0);
+  });
+}
+
 void ExpertsStream::build() {
   addArguments();
-  findTile();
   MLIRContext *context = p.builder.getContext();
-  Values sums(parts, p.zeros({BN, strategy.rows}));
-  Value zero = p.index(0);
+  // Of a lane of each of 12 warps, 168 if all had the same. Who gathers rows
+  // keeps their addresses; who multiplies has 216 or 232.
+  constexpr int64_t kRegisters = 2016;
+  int64_t loads = strategy.hasSortedRows() ? 40 : 72;
+  if (!strategy.isSorted)
+    findPair();
+  SmallVector<int64_t> sizes = strategy.fewerRows;
+  sizes.push_back(strategy.rows);
+  SmallVector<Value> zeros = llvm::map_to_vector(
+      sizes, [&](int64_t rows) { return p.zeros({BN, rows}); });
   auto pipeline = PipelineOp::create(
       p.builder, p.loc,
       p.builder.getArrayAttr(
-          {RoleAttr::get(context, "load", kExpertsLoadWarps, 72),
-           RoleAttr::get(context, "math", strategy.warps, 216)}));
+          {RoleAttr::get(context, "load", kExpertsLoadWarps, loads),
+           RoleAttr::get(context, "math", strategy.warps,
+                         (kRegisters - loads * kExpertsLoadWarps) /
+                             strategy.warps)}));
   OpBuilder::InsertPoint behind = p.builder.saveInsertionPoint();
   p.builder.setInsertionPointToStart(&pipeline.getBody().emplaceBlock());
   Value ring = RingOp::create(p.builder, p.loc, getRingType());
-  Value rows =
-      on("load", p.tileType({strategy.rows}, p.i32()), [&]() -> Values {
-        Value pairs = loadPairs(0, strategy.rows);
-        if (shape.hasRowPerExpert)
-          return {pairs};
-        Value isThere = p.atLeast(pairs, p.integer(0));
-        return {p.select(isThere, p.div(pairs, p.integer(shape.active)),
-                         p.integer(-1))};
-      })[0];
-  sums =
-      p.loop(zero, depth, BK, sums, [&](Value k, ValueRange carried) -> Values {
-        on("load", {}, [&]() -> Values {
-          fillStage(ring, k, rows);
-          return {};
-        });
-        return on("math", carried.getTypes(),
-                  [&] { return multiplyStage(ring, carried); });
-      });
-  on("math", {}, [&]() -> Values {
-    storeSums(sums);
-    return {};
-  });
+  if (strategy.isSorted) {
+    multiplyInTurn(ring, sizes, zeros);
+  } else {
+    tileRows = strategy.rows;
+    multiplyTile(ring, zeros.front());
+  }
   p.builder.restoreInsertionPoint(behind);
-  int64_t columnsOfBlock = shape.isGated ? BN : parts * BN;
-  // As many tiles as there may be.
-  AffineExpr tiles = p.getSize(strategy.isSorted ? order : ids, 0);
-  if (strategy.isSorted && !strategy.isSparse)
-    tiles = tiles.ceilDiv(strategy.rows) + p.getConstant(shape.experts);
-  p.finish({p.getConstant(llvm::divideCeil(shape.N, columnsOfBlock)), tiles});
+  if (strategy.isSorted)
+    p.finish({p.getConstant(strategy.blocks)});
+  else
+    p.finish({p.getConstant(getColumnBlocks()), p.getSize(ids, 0)});
 }
 
 void mlir::varve::buildStreamedExperts(TileProgram &program,

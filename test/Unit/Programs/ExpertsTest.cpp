@@ -177,7 +177,8 @@ public:
       return;
     }
     ExpertsShape arranged = getArrangedShape(shape, strategy);
-    arrange = compile(mlir::varve::buildArrangeRows);
+    arrange = compile(strategy.hasSortedRows() ? mlir::varve::buildSortRows
+                                               : mlir::varve::buildArrangeRows);
     auto stream = [&](bool isSorted) {
       ExpertsStrategy own = strategy;
       own.isSorted = isSorted;
@@ -187,19 +188,27 @@ public:
           },
           strategy.warps + mlir::varve::kExpertsLoadWarps);
     };
-    small = stream(false);
+    if (!strategy.hasSortedRows())
+      small = stream(false);
     grouped = stream(true);
   }
 
   explicit operator bool() const {
-    return small && count && scan && order && grouped &&
+    return (small || !hasSmall()) && count && scan && order && grouped &&
            (arrange || strategy.stages == 1);
   }
 
+  /// Whether there is a program for unsorted pairs.
+  bool hasSmall() const {
+    return strategy.stages == 1 || !strategy.hasSortedRows();
+  }
+
   /// x, and its scales, as the products take them.
-  std::vector<Argument> getInputs(ExpertsData &data) {
+  std::vector<Argument> getInputs(ExpertsData &data, const Argument &order) {
     if (!arrange)
       return data.getInputs();
+    if (strategy.hasSortedRows())
+      return getSortedInputs(data, order);
     ExpertsShape arranged = getArrangedShape(shape, strategy);
     int64_t columns = getArrangedColumns(shape);
     numbers = HostArray(arranged.x, {data.x.rows, columns});
@@ -215,8 +224,24 @@ public:
     return rows;
   }
 
+  std::vector<Argument> getSortedInputs(ExpertsData &data,
+                                        const Argument &order) {
+    ExpertsShape arranged = getArrangedShape(shape, strategy);
+    int64_t columns = getArrangedColumns(shape), P = data.pairs;
+    int64_t groups = columns / arranged.xBlock, rows = data.x.rows;
+    numbers = HostArray(arranged.x, {P, columns});
+    scales = HostArray(arranged.xScale, {groups, P});
+    // Four codes are a word.
+    arrange->run({view(data.x.numbers.bytes, {rows, shape.K / 4}, {rows}),
+                  data.x.scales.view(), order,
+                  view(numbers.bytes, {P, columns / 4}, {P}),
+                  view(scales.bytes, {groups, P}, {P})},
+                 true);
+    return {numbers.view(), view(scales.bytes, {groups * P}, {groups * P})};
+  }
+
   void runSmall(ExpertsData &data, ExpertsData::Result &result) {
-    std::vector<Argument> arguments = getInputs(data);
+    std::vector<Argument> arguments = getInputs(data, Argument());
     arguments.push_back(view(data.ids, {data.pairs}, {data.pairs}));
     data.addRest(arguments, result);
     small->run(arguments);
@@ -225,12 +250,19 @@ public:
   void runLarge(ExpertsData &data, ExpertsData::Result &result) {
     int64_t P = data.pairs, X = shape.experts;
     std::vector<int32_t> counts(P * X, 0x55), ends(X), tileEnds(X), sorted(P);
+    std::vector<int32_t> tiles(P + X, 0x55);
     Argument ids = view(data.ids, {P}, {P});
     Argument countsView = view(counts, {P, X}, {P});
     Argument endsView = view(ends, {X}), tileEndsView = view(tileEnds, {X});
     Argument orderView = view(sorted, {P}, {P});
+    bool isStreamed = strategy.stages > 1;
+    std::vector<Argument> places = {endsView, tileEndsView};
+    if (isStreamed)
+      places.push_back(view(tiles, {P + X}, {P + X}));
     count->run({ids, countsView}, true);
-    scan->run({ids, countsView, endsView, tileEndsView});
+    std::vector<Argument> scanned = {ids, countsView};
+    llvm::append_range(scanned, places);
+    scan->run(scanned);
     order->run({ids, countsView, orderView}, true);
     // Ascending pairs within ascending experts.
     std::vector<int32_t> expected(P);
@@ -240,14 +272,31 @@ public:
       return std::pair(data.ids[a], a) < std::pair(data.ids[b], b);
     });
     EXPECT_EQ(sorted, expected);
-    std::vector<Argument> arguments = getInputs(data);
-    llvm::append_range(arguments,
-                       std::vector{endsView, tileEndsView, orderView});
+    if (isStreamed)
+      checkTiles(data, tiles, tileEnds);
+    places.push_back(orderView);
+    std::vector<Argument> arguments = getInputs(data, orderView);
+    llvm::append_range(arguments, places);
     data.addRest(arguments, result);
     grouped->run(arguments, true);
   }
 
 private:
+  /// Each expert's tiles follow those of the expert before.
+  void checkTiles(const ExpertsData &data, llvm::ArrayRef<int32_t> tiles,
+                  llvm::ArrayRef<int32_t> tileEnds) const {
+    std::vector<int32_t> expected;
+    for (int64_t expert = 0; expert < shape.experts; ++expert) {
+      expected.resize(
+          expected.size() +
+              llvm::divideCeil(llvm::count(data.ids, expert), strategy.rows),
+          expert);
+      EXPECT_EQ(tileEnds[expert], static_cast<int64_t>(expected.size()));
+    }
+    EXPECT_EQ(tiles.take_front(expected.size()),
+              llvm::ArrayRef<int32_t>(expected));
+  }
+
   ExpertsShape shape;
   ExpertsStrategy strategy;
   std::unique_ptr<Kernel> small, count, scan, order, grouped, arrange;
@@ -270,6 +319,8 @@ void check(const ExpertsShape &shape, const ExpertsStrategy &strategy,
     for (float value : expected)
       largest = std::max<double>(largest, std::fabs(value));
     for (bool isLarge : {false, true}) {
+      if (!isLarge && !kernels.hasSmall())
+        continue;
       SCOPED_TRACE(isLarge ? "grouped" : "one by one");
       ExpertsData::Result result = data.makeResult();
       isLarge ? kernels.runLarge(data, result) : kernels.runSmall(data, result);
@@ -374,6 +425,7 @@ ExpertsStrategy getStream(int64_t rows, int64_t parts) {
   strategy.warps = 8;
   strategy.stages = 2;
   strategy.parts = parts;
+  strategy.blocks = 5;
   return strategy;
 }
 
@@ -392,6 +444,11 @@ TEST(ProgramExpertsTest, StreamedRowsOfCodes) {
     strategy.codes = quads;
     check(shape, strategy, 1e-2);
   }
+  // Tiles of three sizes: of 129 tokens an expert gets some forty.
+  strategy = getStream(48, 1);
+  strategy.codes = Quads::Quarters;
+  strategy.fewerRows = {8, 32};
+  check(shape, strategy, 1e-2);
   // Scales for more columns than a block has, and a block that is not whole.
   shape = getShape(9, 3, 200, 352, "f8E4M3FN", "f4E2M1FN", "f32");
   shape.xScale = parseType("f8E8M0FNU");
