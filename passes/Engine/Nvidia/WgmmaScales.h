@@ -7,8 +7,8 @@
 
 namespace mlir::varve::nvidia {
 
-/// Where the scales of `op` lie, if nobody wrote there since; else null. A scale
-/// for each row may have been read as a tile of rank 1.
+/// Where the scales of `op` lie, if nobody wrote there since; else null. A
+/// scale for each row may have been read as a tile of rank 1.
 Value getScaleBuffer(Value scale, tile::DotOp op);
 
 /// The scales of one operand, where this thread finds them.
