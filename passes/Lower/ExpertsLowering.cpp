@@ -76,17 +76,22 @@ static StrategyAttr makeExpertsStrategy(MLIRContext *context, int64_t min,
                            /*stages=*/1, warps, Attribute());
 }
 
+/// Columns of a stage, at most.
+static constexpr int64_t kStageColumns = 256;
+
 /// How tiles of `rows` are multiplied as codes, if they are. With few rows
 /// unpacking takes the time, and 8-bit numbers take the least of it; with many,
-/// adding up sums of 32 columns would.
+/// adding up sums of 32 columns would. Products of one stage are no loop, whose
+/// registers and memory the sizes of shifted products are made for.
 static std::optional<tile::Quads> keepCodes(const ExpertsShape &shape,
                                             int64_t rows) {
   if (!canKeepCodes(shape))
     return std::nullopt;
   if (rows <= 16)
     return tile::Quads::Words;
-  return shape.hasShortSums ? std::optional(tile::Quads::Quarters)
-                            : std::nullopt;
+  return shape.hasShortSums && shape.K > kStageColumns
+             ? std::optional(tile::Quads::Quarters)
+             : std::nullopt;
 }
 
 /// Bytes of a stage of a block's ring.
@@ -123,7 +128,7 @@ chooseStreams(const ExpertsShape &shape, const ::varve::TargetModel &target) {
                               /*staged_store=*/false, shape.hasShortSums);
   int64_t columns = std::max<int64_t>(128, shape.code ? shape.codeBlock : 0);
   auto make = [&](int64_t min, int64_t max, int64_t rows) {
-    int64_t tile = std::max(rows, kLeastRows), depth = 256;
+    int64_t tile = std::max(rows, kLeastRows), depth = kStageColumns;
     // Rows as codes take half the room.
     if (tile > 32 && !keepCodes(shape, rows))
       depth = 128;
