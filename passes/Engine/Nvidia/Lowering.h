@@ -315,9 +315,10 @@ public:
   /// Values that loops and branches carry along besides those of the source
   /// (stage counters of rings): read and replaced in textual order.
   SmallVector<Value> flow;
-  /// Words of column scales that products have loaded, by the scales' tile and
-  /// the offset of their first column.
-  llvm::DenseMap<std::pair<Value, int64_t>, Value> scaleWords;
+  /// Words of column scales that products have loaded, by the scales' tile, the
+  /// accumulator's layout and the offset there of their first column.
+  llvm::DenseMap<std::tuple<Value, const LayoutMap *, int64_t>, Value>
+      scaleWords;
 
   /// The implementations that this function uses.
   std::unique_ptr<CopyLowering> copies;

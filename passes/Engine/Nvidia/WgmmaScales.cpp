@@ -95,7 +95,7 @@ Value WgmmaScales::loadPair(int64_t reg, int64_t offset, int64_t k) {
   } else {
     // A word holds a pair. What products of one block share is loaded once: a
     // warp's load of a word takes as long as one of 128 bytes.
-    Value &word = lowering.scaleWords[{source, offset}];
+    Value &word = lowering.scaleWords[{source, &map, offset}];
     if (!word || word.getParentBlock() != code.builder.getInsertionBlock())
       word = code.load(getAddress(getRow(), k), i32, 1).front();
     // As halves, they would fill twice the registers until the last product.
