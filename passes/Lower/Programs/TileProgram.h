@@ -120,7 +120,7 @@ public:
   Value largest(Value tile, int64_t dim);
   /// f32 product added to `accumulator`, `b` stored as [N, K] when transposed.
   Value dot(Value a, Value b, Value accumulator, bool transposed);
-  /// A product of codes, whose scales are f32 tiles; `b` is stored as [N, K],
+  /// A product of codes, with tiles of scales; `b` is stored as [N, K],
   /// its columns as they are or in quad order. Scales of `a` count 2^exponent
   /// times what they are.
   Value scaledDot(Value a, Value aScale, Value b, Value bScale,
